@@ -1,0 +1,1 @@
+"""trajprobe: does a pretrained video encoder help on your motion?"""

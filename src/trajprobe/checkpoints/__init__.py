@@ -1,0 +1,1 @@
+"""Obtaining a checkpoint and reading nothing but tensors from it."""

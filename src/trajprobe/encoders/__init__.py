@@ -1,0 +1,1 @@
+"""Encoders: uint8 clips in, named feature maps out."""

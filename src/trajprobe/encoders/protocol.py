@@ -1,0 +1,56 @@
+"""What every encoder is, whatever its family: uint8 clips in, named feature maps out.
+
+A family is a module of this package with the three functions of `Family`; `families.py` finds it by the name that
+stands in a card.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import torch
+
+    from trajprobe.params.encoder_card import EncoderCard
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """One layer's output for a batch of B clips.
+
+    grid: (B, t, h, w, C) float32, positions in time and space; a model without an axis keeps it with length 1.
+    cls: (B, t, C) float32, the class token per time step (t = 1 where there is one a clip), or None.
+    """
+
+    grid: "torch.Tensor"
+    cls: "torch.Tensor | None" = None
+
+
+class Encoder(Protocol):
+    """A frozen encoder on one device, in evaluation mode."""
+
+    layers: Sequence[str]  # every layer that can be asked for, shallow to deep
+
+    def encode(self, clips: "torch.Tensor", layers: Sequence[str]) -> dict[str, FeatureMap]:
+        """Feature maps of `layers` for clips (B, T, H, W, 3) uint8 on the encoder's device.
+
+        Raises UserError for an unknown layer or a clip that the card's input does not admit.
+        """
+        ...
+
+
+class Family(Protocol):
+    """The functions of a family module."""
+
+    def load(self, card: "EncoderCard", folder: Path, device: "torch.device") -> Encoder:
+        """The pretrained encoder from what `fetch` put into `folder`."""
+        ...
+
+    def initialise(self, card: "EncoderCard", folder: Path, seed: int, device: "torch.device") -> Encoder:
+        """The same architecture at its own published random initialisation, from `seed` alone."""
+        ...
+
+    def fetch(self, card: "EncoderCard", folder: Path) -> dict[str, object]:
+        """Put the weights into the (empty) `folder` and return their provenance."""
+        ...

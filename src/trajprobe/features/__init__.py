@@ -1,0 +1,1 @@
+"""Feature vectors: pooling, extraction, the cache of finished shards, and the controls."""

@@ -1,0 +1,90 @@
+"""The schema of models/<encoder>/card.yaml: what an encoder is, where its weights come from, what it is fed."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from trajprobe import paths
+from trajprobe.errors import UserError
+from trajprobe.params.loading import load
+from trajprobe.params.types import Name, Names, Positive, Section, Seed, Some
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class HubWeights(Section):
+    """A repository on the Hugging Face Hub; one `file` of it, or (None) the folder that transformers reads."""
+
+    hub: str
+    file: str | None = None
+    revision: str | None = None
+    sha256: Sha256 | None = None
+    ema: bool = False
+
+
+class UrlWeights(Section):
+    url: str
+    sha256: Sha256 | None = None
+    ema: bool = False
+
+
+class FileWeights(Section):
+    file: str
+    sha256: Sha256 | None = None
+    ema: bool = False
+
+
+class Recipe(Section):
+    """Pretraining of the embedded default: reconstruction of unlabelled synthetic clips."""
+
+    steps: Some
+    batch: Some
+    frames: Some
+    learning_rate: Positive
+    threads: Some
+    seed: Seed
+
+
+class RecipeWeights(Section):
+    recipe: Recipe
+
+
+Weights = HubWeights | UrlWeights | FileWeights | RecipeWeights | Literal["none"]
+
+
+class Input(Section):
+    """What the encoder is shown: how many frames, at which size, on which scale."""
+
+    frames: Some | Literal["4k+1", "any"]
+    fit: Literal["refuse", "resample"] = "refuse"
+    size: Annotated[int, Field(ge=8)]
+    scale: str
+
+
+class CardFeatures(Section):
+    """Layers and poolings; the first of each is what the headline reports."""
+
+    layer: Names
+    pooling: Names
+
+
+class EncoderCard(Section):
+    name: Name
+    summary: str
+    family: Literal["open_magvit2", "stem", "transformers", "resnet", "placeholder"]
+    architecture: dict[str, Any]
+    weights: Weights
+    training: str
+    licence: str
+    input: Input
+    features: CardFeatures
+
+
+def load_encoder_card(encoder: str) -> EncoderCard:
+    """The card of `encoder`. Raises UserError in one line where it is missing, wrong, or names another encoder."""
+    path: Path = paths.encoder_card(encoder)
+    card = load(EncoderCard, path)
+    if card.name != encoder:
+        raise UserError(f"{path}: name: must be that of its folder, {encoder!r}, got {card.name!r}")
+    return card

@@ -1,0 +1,155 @@
+"""The schema of params.yaml, section by section; params.yaml itself says what each key means."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from trajprobe import paths
+from trajprobe.errors import UserError
+from trajprobe.params.loading import load, nearest
+from trajprobe.params.types import (
+    Colour,
+    Count,
+    Fraction,
+    IntRange,
+    Name,
+    Names,
+    NonNegative,
+    Number,
+    Positive,
+    Range,
+    Section,
+    Seed,
+    Some,
+    is_unique,
+)
+
+
+class Synthesis(Section):
+    """How labelled paths are made when `source` is synthetic."""
+
+    families: Annotated[Names, Field(min_length=2)]
+    per_class: Annotated[int, Field(ge=2)]
+    points: IntRange
+    speed: Range
+    noise: NonNegative
+    orientation: Literal["random", "upright", "fixed"]
+    seed: Seed
+
+
+class Trajectories(Section):
+    """What is accepted, whatever the source."""
+
+    invalid: Literal["refuse", "quarantine"]
+    min_per_class: Annotated[int, Field(ge=2)]
+
+
+class Camera(Section):
+    azimuth: Number | Range
+    elevation: Number | Range
+    projection: Literal["orthographic", "perspective"]
+
+
+class Clutter(Section):
+    static: Count
+    moving: Count
+    transient: Count
+    shapes: Annotated[list[Literal["circle", "square", "triangle", "cross", "ring"]], Field(min_length=1)]
+
+
+class Render(Section):
+    """How a path is drawn."""
+
+    frames: Some
+    size: Annotated[int, Field(ge=16, le=1024)]
+    content: Literal["trajectories", "noise"]
+    view: Literal["3d", "xy", "xz", "yz"]
+    camera: Camera
+    margin: Annotated[Number, Field(ge=0, lt=0.5)]
+    trail: Literal["whole", "fading", "none"]
+    line_width: NonNegative
+    marker_radius: NonNegative
+    line_colour: Colour
+    marker_colour: Colour
+    background: Colour
+    clutter: Clutter
+    noise: NonNegative
+    seed: Seed
+
+
+class Features(Section):
+    """What is taken from an encoder, and how many random initialisations stand against the pretraining."""
+
+    layer: Names
+    pooling: Names
+    random_inits: Some
+    seed: Seed
+
+
+class Strengths(Section):
+    """A logarithmic grid of L2 penalties."""
+
+    low: Positive
+    high: Positive
+    count: Some
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Strengths":
+        if self.low > self.high:
+            raise ValueError("low must not exceed high")
+        return self
+
+
+class Probe(Section):
+    """The classifier on frozen features, and the folds it is held to."""
+
+    split: Literal["auto", "published", "folds"]
+    folds: Annotated[int, Field(ge=2)]
+    repeats: Some
+    inner_folds: Annotated[int, Field(ge=2)]
+    strengths: Strengths
+    seed: Seed
+
+
+class Compare(Section):
+    """Uncertainty and verdict."""
+
+    confidence: Fraction
+    bootstrap: Annotated[int, Field(ge=100)]
+    rope: Positive
+    seed: Seed
+
+
+class Plot(Section):
+    clips_per_class: Some
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    source: Name
+    encoders: Annotated[list[Name], Field(min_length=1), AfterValidator(is_unique)]
+    weights: Literal["pretrained", "random"]
+    synthesis: Synthesis
+    trajectories: Trajectories
+    render: Render
+    features: Features
+    probe: Probe
+    compare: Compare
+    plot: Plot
+
+
+def load_params(path: Path = paths.PARAMS) -> Params:
+    """Read and check params.yaml, and that the source and every encoder it names have their cards.
+
+    Raises UserError in one line (see `loading.load`); an unknown name comes with the nearest known ones.
+    """
+    params = load(Params, path)
+    encoders = sorted(card.parent.name for card in Path().glob("models/*/card.yaml"))
+    sources = sorted(card.stem for card in Path().glob("data/sources/*.yaml"))
+    for key, names, known in (("encoders", params.encoders, encoders), ("source", [params.source], sources)):
+        for name in names:
+            if name not in known:
+                raise UserError(f"{path}: {key}: no card for {name!r}; {nearest(name, known)}")
+    return params

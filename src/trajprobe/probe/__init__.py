@@ -1,0 +1,1 @@
+"""The probe: folds, the classifier, its scores."""

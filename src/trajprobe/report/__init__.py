@@ -1,0 +1,1 @@
+"""What people see: figures and the report page."""

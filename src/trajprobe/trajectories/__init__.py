@@ -1,0 +1,1 @@
+"""What a set of trajectories is, and where one comes from: synthesis, files, public datasets."""

@@ -1,0 +1,1 @@
+"""From a path in space to a short uint8 RGB clip."""
