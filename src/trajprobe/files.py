@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -25,8 +24,8 @@ def atomic(path: Path | str) -> Iterator[Path]:
         temporary = scratch / path.name
         yield temporary
         if path.is_dir():
-            os.replace(path, scratch / "replaced")
-        os.replace(temporary, path)
+            path.replace(scratch / "replaced")
+        temporary.replace(path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

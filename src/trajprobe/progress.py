@@ -29,8 +29,16 @@ def progress(description: str, total: float, unit: str = "items") -> Iterator[Ad
 @contextmanager
 def _bar(description: str, total: float, unit: str) -> Iterator[Advance]:
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeElapsedColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
 
     counts = (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(),)
     columns = (
@@ -46,7 +54,9 @@ def _bar(description: str, total: float, unit: str) -> Iterator[Advance]:
         task = bar.add_task(description, total=total, note="")
 
         def advance(amount: float = 1, note: str = "") -> None:
-            bar.update(task, advance=amount, **({"note": note} if note else {}))
+            bar.advance(task, amount)
+            if note:
+                bar.update(task, note=note)
 
         yield advance
 
@@ -64,7 +74,11 @@ def _lines(description: str, total: float, unit: str) -> Iterator[Advance]:
             if unit == "bytes"
             else f"{done:.0f} of {total:.0f} {unit}"
         )
-        print(f"{description}: {amounts}, {elapsed:.0f} s{left}{', ' if note else ''}{note}", file=sys.stderr, flush=True)
+        print(
+            f"{description}: {amounts}, {elapsed:.0f} s{left}{', ' if note else ''}{note}",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def advance(amount: float = 1, note: str = "") -> None:
         nonlocal done, last

@@ -8,9 +8,7 @@ from pydantic import Field
 from trajprobe import paths
 from trajprobe.errors import UserError
 from trajprobe.params.loading import load
-from trajprobe.params.types import Name, Names, Positive, Section, Seed, Some
-
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+from trajprobe.params.types import Name, Names, Positive, Section, Seed, Sha256, Some
 
 
 class HubWeights(Section):

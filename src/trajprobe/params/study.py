@@ -97,7 +97,7 @@ class Strengths(Section):
     @model_validator(mode="after")
     def _ordered(self) -> "Strengths":
         if self.low > self.high:
-            raise ValueError("low must not exceed high")
+            raise ValueError("a low that does not exceed high")
         return self
 
 

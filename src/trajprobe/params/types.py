@@ -5,7 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-NAME = r"[a-z0-9_]+"
+NAME = "^[a-z0-9_]+$"
+COLOUR = "^#[0-9a-fA-F]{6}$"
+SHA256 = "^[0-9a-f]{64}$"
 
 
 def _as_float(value: Any) -> Any:
@@ -17,7 +19,7 @@ def _as_float(value: Any) -> Any:
 
 def _is_ordered(pair: list[float]) -> list[float]:
     if pair[0] > pair[1]:
-        raise ValueError("the low end must not exceed the high end")
+        raise ValueError("a low end that does not exceed the high end")
     return pair
 
 
@@ -29,7 +31,7 @@ def is_unique(values: list[str]) -> list[str]:
     """Refuse a list that names something twice."""
     repeated = sorted({value for value in values if values.count(value) > 1})
     if repeated:
-        raise ValueError(f"named twice: {', '.join(repeated)}")
+        raise ValueError(f"each once, not {', '.join(repeated)} twice")
     return values
 
 
@@ -42,9 +44,10 @@ Some = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Range = Annotated[list[Number], Field(min_length=2, max_length=2), AfterValidator(_is_ordered)]
 IntRange = Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_is_ordered)]
-Name = Annotated[str, Field(pattern=f"^{NAME}$")]
+Name = Annotated[str, Field(pattern=NAME)]
 Names = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(is_unique)]
-Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+Sha256 = Annotated[str, Field(pattern=SHA256)]
+Colour = Annotated[str, Field(pattern=COLOUR)]
 
 
 class Section(BaseModel):

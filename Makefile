@@ -1,0 +1,31 @@
+# make run    install what is missing, run the pipeline, show its answer   (about 6 minutes on 2 cores)
+# make test   lint, types and the offline tests                            (about 10 minutes on 2 cores)
+# make lint   lint and types alone
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+STAMP := $(VENV)/installed
+export PATH := $(BIN):$(PATH)
+
+.PHONY: run test lint install
+run: install
+	dvc repro
+	@trajprobe show
+
+test: lint
+	pytest -q -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+lint: install
+	ruff check
+	ruff format --check
+	mypy
+
+install: $(STAMP)
+
+# torch first, and pinned: asked for by another package it would come with gigabytes of CUDA libraries.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "trajprobe needs Python 3.11 or newer; name one with make PYTHON=python3.x")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[hub,dev]'
+	touch $@

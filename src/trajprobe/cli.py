@@ -1,0 +1,196 @@
+"""The command line: one command per stage of the pipeline, and a few for the person who runs it.
+
+Commands are thin: they read params.yaml, call a stage, print what it says. The stages are imported inside the
+commands so that `trajprobe --help` and the light stages start fast.
+"""
+
+import errno
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trajprobe.errors import UserError
+
+STAGES = "Stages (run by dvc repro)"
+PEOPLE = "For you"
+
+app = typer.Typer(
+    name="trajprobe",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Does a pretrained video encoder help on your motion, compared with the same architecture at random "
+    "initialisation? `dvc repro` runs the stages below in order and only those that are out of date; "
+    "params.yaml holds every number that changes a result.",
+)
+
+Encoder = Annotated[
+    str, typer.Argument(help="An encoder: the name of a folder models/<name> with a card.yaml.")
+]
+
+
+@app.command(rich_help_panel=STAGES)
+def trajectories() -> None:
+    """Synthesize or import the labelled paths, and refuse what is not sound.
+
+    Reads `source`, `synthesis`, `trajectories` in params.yaml and the source's card; writes
+    data/trajectories.parquet, and data/quarantine.csv with whatever was set aside.
+    """
+    from trajprobe.params.study import load_params
+    from trajprobe.stages import trajectories as stage
+
+    _say(stage.run(load_params()))
+
+
+@app.command(rich_help_panel=STAGES)
+def render() -> None:
+    """Draw each path as a short RGB clip.
+
+    Reads `render` in params.yaml and data/trajectories.parquet; writes data/videos.zarr, uint8 (N, T, H, W, 3).
+    TRAJPROBE_WORKERS sets the number of drawing threads.
+    """
+    from trajprobe.params.study import load_params
+    from trajprobe.stages import render as stage
+
+    _say(stage.run(load_params()))
+
+
+@app.command(rich_help_panel=STAGES)
+def fetch(encoder: Encoder) -> None:
+    """Obtain an encoder's weights, verify them, keep its tensors only.
+
+    Reads the encoder's card; writes models/<encoder>/weights/ with provenance.json. TRAJPROBE_MIRROR (a folder or
+    an address) is tried by file name before the network; TRAJPROBE_CACHE holds downloads that can be resumed.
+    """
+    from trajprobe.stages import fetch as stage
+
+    _say(stage.run(encoder))
+
+
+@app.command(rich_help_panel=STAGES)
+def extract(encoder: Encoder) -> None:
+    """Run an encoder, frozen, over all clips: pretrained, and at `random_inits` random initialisations.
+
+    Reads `features` in params.yaml, the card, the weights and data/videos.zarr; writes
+    data/features/<encoder>.safetensors. TRAJPROBE_DEVICE chooses the device; finished shards are kept in
+    TRAJPROBE_CACHE, so that a killed run goes on where it was.
+    """
+    from trajprobe.params.study import load_params
+    from trajprobe.stages import extract as stage
+
+    _say(stage.run(load_params(), encoder))
+
+
+@app.command(rich_help_panel=STAGES)
+def controls() -> None:
+    """Features that need no encoder: coordinates (a ceiling), pixels, their random projection, hash noise (a floor)."""
+    from trajprobe.params.study import load_params
+    from trajprobe.stages import controls as stage
+
+    _say(stage.run(load_params()))
+
+
+@app.command(rich_help_panel=STAGES)
+def probe(name: Annotated[str, typer.Argument(help="An encoder, or `controls`.")]) -> None:
+    """Train the same probe on every arm with the same folds, and keep every held-out prediction.
+
+    Reads `probe` in params.yaml and data/features/<name>.safetensors; writes data/predictions/<name>.parquet.
+    """
+    from trajprobe.params.study import load_params
+    from trajprobe.stages import probe as stage
+
+    _say(stage.run(load_params(), name))
+
+
+@app.command(rich_help_panel=STAGES)
+def compare() -> None:
+    """The gain of pretraining over random initialisation, its interval, and a verdict.
+
+    Reads `compare`, `encoders` and `weights` in params.yaml and the predictions; writes metrics/.
+    """
+    from trajprobe.params.study import load_params
+    from trajprobe.stages import compare as stage
+
+    _say(stage.run(load_params()))
+
+
+@app.command(rich_help_panel=STAGES)
+def plot() -> None:
+    """Draw the figures and write report/index.html."""
+    from trajprobe.params.study import load_params
+    from trajprobe.stages import plot as stage
+
+    _say(stage.run(load_params()))
+
+
+@app.command(name="import", rich_help_panel=PEOPLE)
+def import_(
+    file: Annotated[
+        Path, typer.Argument(help="A .npz, .csv, .parquet or .ts file of labelled trajectories.")
+    ],
+    name: Annotated[
+        str, typer.Option(help="What to call the source: lower-case letters, digits, underscores.")
+    ],
+    y_axis: Annotated[
+        str, typer.Option(help="Which way y points in the file: up, or down as in images.")
+    ] = "up",
+    replace: Annotated[bool, typer.Option(help="Replace a source of the same name.")] = False,
+) -> None:
+    """Bring your own trajectories: check the file, version its bytes under data/raw/, write its source card."""
+    from trajprobe.stages import importing
+
+    _say(importing.run(file, name, y_axis=y_axis, replace=replace))
+
+
+@app.command(rich_help_panel=PEOPLE)
+def show() -> None:
+    """The last comparison as a table, with the verdict and where to look next."""
+    from trajprobe.stages import show as stage
+
+    stage.run()
+
+
+@app.command(rich_help_panel=PEOPLE)
+def families() -> None:
+    """The families of synthetic paths, with their equations and parameter ranges."""
+    from trajprobe.stages import listing
+
+    listing.families()
+
+
+@app.command(rich_help_panel=PEOPLE)
+def encoders() -> None:
+    """The encoders that have a card: what they are, their licence, what is already on disk."""
+    from trajprobe.stages import listing
+
+    listing.encoders()
+
+
+def _say(message: str | None) -> None:
+    if message:
+        typer.echo(message)
+
+
+def main() -> None:
+    """Entry point: a mistake the user can mend ends in one line on stderr and exit code 1."""
+    try:
+        app()
+    except UserError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        _fail(
+            f"cannot write: {error.strerror}{where}; free some space or mend the permissions, then run again"
+        )
+
+
+def _fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)
