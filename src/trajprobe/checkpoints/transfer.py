@@ -1,0 +1,235 @@
+"""Moving the bytes behind an address into a file, over connections that break.
+
+What has arrived lies in `<target>.part`, and beside it a note of which version of the file it belongs to (the
+server's ETag or Last-Modified). A later attempt asks for the rest of that very version (`Range` with `If-Range`,
+RFC 9110 sections 13.1.5 and 14.2); where the server has another version by now it sends that from the start, and
+so do we. The part becomes the target only when its length is what the server announced.
+"""
+
+import email.utils
+import json
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from trajprobe.errors import UserError
+from trajprobe.progress import Advance, progress
+
+CHUNK = 1 << 20  # bytes read at a time
+TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds of silence
+ATTEMPTS = 6  # in a row that bring less than a chunk
+BACKOFF = 0.5  # seconds before the second attempt, doubled each time
+LONGEST_WAIT = 60.0  # seconds; a server that asks for more is told to the user
+SPARE = 64 << 20  # bytes of the disk that a download leaves free
+REDIRECTS = 10
+
+
+class NotThere(Exception):
+    """The server answered 404 or 410: it does not have the file."""
+
+
+class _Broken(Exception):
+    """An attempt failed in a way that another attempt may mend."""
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+@dataclass
+class _Part:
+    """What has arrived so far of one version of a file."""
+
+    path: Path
+    validator: str | None = None  # ETag or Last-Modified of that version
+    total: int | None = None  # its length, where the server said it
+
+    @property
+    def note(self) -> Path:
+        return self.path.with_name(self.path.name + ".json")
+
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def recall(self, url: str) -> None:
+        """Take up what an earlier attempt left; forget it where it cannot be told to be the same version."""
+        try:
+            note = json.loads(self.note.read_text(encoding="utf-8"))
+            known = note["url"] == url and note["validator"] is not None
+            self.validator, self.total = (note["validator"], note["total"]) if known else (None, None)
+        except (OSError, ValueError, KeyError, TypeError):
+            known = False
+        if not known:
+            self.forget()
+
+    def begin(self, url: str, validator: str | None, total: int | None) -> None:
+        self.forget()
+        self.validator, self.total = validator, total
+        self.note.write_text(
+            json.dumps({"url": url, "validator": validator, "total": total}), encoding="utf-8"
+        )
+
+    def forget(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self.note.unlink(missing_ok=True)
+        self.validator = self.total = None
+
+
+def transfer(url: str, target: Path) -> None:
+    """Bring the bytes behind the http(s) address `url` to `target`, going on where an earlier attempt stopped.
+
+    Raises UserError, one line, where the server refuses, cannot be reached, keeps breaking off, lies about the
+    length, or the disk is too full; and NotThere where the server does not have the file. What has arrived stays
+    in `<target>.part` for the next call.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = _Part(target.with_name(target.name + ".part"))
+    part.recall(url)
+    failures = 0
+    with requests.Session() as session:
+        session.max_redirects = REDIRECTS
+        while True:
+            before = part.size
+            try:
+                _attempt(session, url, part, target.name)
+                break
+            except _Broken as broken:
+                failures = 1 if part.size - before >= CHUNK else failures + 1
+                if failures == ATTEMPTS:
+                    raise UserError(_gave_up(url, part, str(broken))) from None
+                wait = broken.wait if broken.wait is not None else BACKOFF * 2 ** (failures - 1)
+            time.sleep(wait)
+    part.path.replace(target)
+    part.forget()
+
+
+def _attempt(session: requests.Session, url: str, part: _Part, name: str) -> None:
+    """One request; returns when the part is whole."""
+    headers = {"Accept-Encoding": "identity", "User-Agent": "trajprobe"}
+    if part.size and part.validator:
+        headers |= {"Range": f"bytes={part.size}-", "If-Range": part.validator}
+    try:
+        with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            _check(response, url, part)
+            if response.status_code == 200:
+                part.begin(url, _validator(response), _length(response, url))
+            _room(part, name)
+            _receive(response, part, name)
+    except requests.exceptions.SSLError as error:
+        raise UserError(f"{url}: the server's certificate is not trusted ({_reason(error)})") from None
+    except requests.exceptions.TooManyRedirects:
+        raise UserError(f"{url}: redirected more than {REDIRECTS} times; check the address") from None
+    except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
+        raise UserError(f"{url}: leads to an address that is not http(s) ({_reason(error)})") from None
+    except requests.exceptions.RequestException as error:
+        raise _Broken(_reason(error)) from None
+    if part.total is not None and part.size != part.total:
+        raise _Broken(f"it announced {part.total} bytes and sent {part.size}")
+
+
+def _check(response: requests.Response, url: str, part: _Part) -> None:
+    """Turn every answer but "here it is" into the error it stands for."""
+    status = response.status_code
+    if status == 200:
+        return
+    if status == 206:
+        span = response.headers.get("Content-Range", "")
+        if span.startswith(f"bytes {part.size}-") and span.endswith(f"/{part.total}"):
+            return
+        part.forget()
+        raise _Broken(f"it sent another range than was asked for ({span or 'unnamed'})")
+    if status == 416:
+        part.forget()
+        raise _Broken("it does not have the range that is missing")
+    if status in (404, 410):
+        raise NotThere
+    if status in (401, 403):
+        raise UserError(
+            f"{url}: the server refuses it ({status} {response.reason}); it needs a login or a licence to be "
+            "accepted: get the file by hand and put it into a folder that TRAJPROBE_MIRROR names"
+        )
+    if status in (408, 425, 429, 500, 502, 503, 504):
+        wait = _retry_after(response.headers.get("Retry-After"))
+        if wait is not None and wait > LONGEST_WAIT:
+            raise UserError(
+                f"{url}: the server is busy ({status}) and asks to wait {wait:.0f} s; try again then"
+            )
+        raise _Broken(f"it answered {status} {response.reason}", wait)
+    raise UserError(f"{url}: the server answered {status} {response.reason}; check the address")
+
+
+def _receive(response: requests.Response, part: _Part, name: str) -> None:
+    done = part.size
+    bar: AbstractContextManager[Advance | Callable[[float], None]] = nullcontext(lambda amount: None)
+    if part.total is not None:
+        resumed = f" (from {done / 1e6:.1f} MB on)" if done else ""
+        bar = progress(f"downloading {name}{resumed}", part.total - done, "bytes")
+    with bar as advance, part.path.open("ab") as file:
+        for chunk in response.iter_content(CHUNK):
+            file.write(chunk)
+            advance(len(chunk))
+
+
+def _length(response: requests.Response, url: str) -> int | None:
+    """The announced length; None where the body is chunked, whose end is marked and a cut therefore seen."""
+    text = response.headers.get("Content-Length")
+    if text is not None and text.isdecimal():
+        return int(text)
+    if response.headers.get("Transfer-Encoding", "").lower() == "chunked":
+        return None
+    raise UserError(
+        f"{url}: the server announces no length, so a cut could not be told from the end; get it by hand "
+        "and put it into a folder that TRAJPROBE_MIRROR names"
+    )
+
+
+def _validator(response: requests.Response) -> str | None:
+    """What names the version in If-Range: a strong ETag, or the date of the last change."""
+    tag = response.headers.get("ETag")
+    if tag and not tag.startswith("W/"):
+        return tag
+    return response.headers.get("Last-Modified")
+
+
+def _room(part: _Part, name: str) -> None:
+    needed = (part.total or 0) - part.size
+    free = shutil.disk_usage(part.path.parent).free
+    if needed + SPARE > free:
+        raise UserError(
+            f"{name}: needs {(needed + SPARE) / 1e6:.0f} MB in {part.path.parent}, {free / 1e6:.0f} MB are free; "
+            "make room, or let TRAJPROBE_CACHE name a folder on another disk"
+        )
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Seconds to wait, from either form of Retry-After (RFC 9110 section 10.2.3)."""
+    if text is None:
+        return None
+    if text.strip().isdecimal():
+        return float(text)
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, moment.timestamp() - time.time())
+
+
+def _reason(error: Exception) -> str:
+    """The innermost cause, which says more than the layers that wrap it."""
+    while isinstance(error.__cause__ or error.__context__, Exception):
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return str(error) or type(error).__name__
+
+
+def _gave_up(url: str, part: _Part, reason: str) -> str:
+    kept = f"; {part.size / 1e6:.1f} MB are kept and the next run goes on from there" if part.size else ""
+    return (
+        f"{url}: gave up after {ATTEMPTS} attempts: {reason}{kept}; check the network, or get the file by hand and "
+        "put it into a folder that TRAJPROBE_MIRROR names"
+    )
