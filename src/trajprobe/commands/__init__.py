@@ -1,0 +1,1 @@
+"""Commands for the person at the keyboard, beside the stages that dvc runs."""

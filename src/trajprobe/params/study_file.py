@@ -1,0 +1,50 @@
+"""The schema of studies/<name>.yaml: a question, and the experiments whose comparison answers it."""
+
+import copy
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field
+
+from trajprobe import paths
+from trajprobe.errors import UserError
+from trajprobe.params.loading import load, nearest, validate
+from trajprobe.params.study import Params
+from trajprobe.params.types import Name, Section
+
+Overrides = dict[str, Any]  # dotted key of params.yaml -> value
+
+
+class Study(Section):
+    """A question, what every experiment shares, and each experiment's own overrides of params.yaml."""
+
+    question: str
+    shared: Overrides = Field(default_factory=dict)
+    experiments: Annotated[dict[Name, Overrides], Field(min_length=1)]
+    remarks: str = ""
+
+    def overrides(self, experiment: str) -> Overrides:
+        return {**self.shared, **self.experiments[experiment]}
+
+
+def load_study(path: Path) -> Study:
+    """Read a study and check every experiment's overrides against params.yaml's schema.
+
+    Raises UserError in one line that names the file, the experiment and the key.
+    """
+    study = load(Study, path)
+    base = yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8"))
+    for experiment in study.experiments:
+        content = copy.deepcopy(base)
+        for key, value in study.overrides(experiment).items():
+            *sections, last = key.split(".")
+            target = content
+            for part in sections:
+                target = target.get(part, {}) if isinstance(target, dict) else {}
+            if not isinstance(target, dict) or last not in target:
+                known = list(target) if isinstance(target, dict) else []
+                raise UserError(f"{path}: experiments.{experiment}: no key {key}; {nearest(last, known)}")
+            target[last] = value
+        validate(Params, content, f"{path}: experiments.{experiment}")
+    return study
