@@ -1,0 +1,197 @@
+"""The figure that answers the question: every arm's accuracy, and beside it what pretraining gains.
+
+A line for each encoder carries its pretrained accuracy with its interval and, below, every random initialisation as
+a dot of its own with a bar at their mean, because a single random draw says little. Controls follow under a rule.
+The right panel has the gain with its interval against the band of gains too small to matter.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from trajprobe.report.style import WIDTH, Theme, percent, points, short
+from trajprobe.report.tables import Arm, Arms, Comparison, Estimate
+
+ROW = 0.72  # inches a line takes where there are few encoders
+TIGHT_ROW = 0.52
+CONTROL_ROW = 0.34
+TOP, BOTTOM, GAP, RIGHT = 0.45, 0.62, 0.5, 1.55  # inches around and between the panels
+KEY = 2.05  # inches that the gains' axis and the key under it need
+SHARE = 0.54  # of the free width, for the accuracies
+DASH = (0, (4, 3))
+OFFSET = 0.17  # of the pretrained arm above the middle of its line, and of the random ones below
+
+
+def draw_arms(arms: Arms, chance: float, rope: float, theme: Theme) -> Figure:
+    """Both panels for every encoder's headline representation, and the controls.
+
+    chance: accuracy of guessing; rope: half the width of the band of practical equivalence; both as fractions.
+    """
+    headlines = arms.headlines
+    row = ROW if len(headlines) <= 4 else TIGHT_ROW
+    unit = CONTROL_ROW / row  # height of a control's line where an encoder's is 1
+    lines = [len(headlines) - 1 - i for i in range(len(headlines))]
+    control_lines = [-0.5 - unit * (i + 1) for i in range(len(arms.controls))]
+    bottom = -0.5 - unit * (len(arms.controls) + 0.75 * bool(arms.controls))
+    split = max(BOTTOM + (-0.5 - bottom) * row, KEY)  # inches from below, where the controls give way to encoders
+    height = split + len(headlines) * row + TOP
+    below = split - (-0.5 - bottom) * row
+
+    labels = short([comparison.encoder for comparison in headlines] + [arm.encoder for arm in arms.controls], 24)
+    left = max(1.25, 0.35 + 0.084 * max(map(len, labels)))
+    free = WIDTH - left - GAP - RIGHT
+    figure = Figure(figsize=(WIDTH, height))
+
+    def panel(start: float, width: float, below: float, lowest: float) -> Axes:
+        box = (start / WIDTH, below / height, width / WIDTH, (height - TOP - below) / height)
+        axes = figure.add_axes(box, ylim=(lowest, len(headlines) - 0.5))
+        axes.grid(axis="x")
+        return axes
+
+    accuracy = panel(left, SHARE * free, below, bottom)
+    accuracy.set_title("Accuracy")
+    accuracy.set_yticks(lines + control_lines, labels)
+    for i, text in enumerate(accuracy.get_yticklabels()):
+        text.set(fontweight="bold") if i < len(lines) else text.set(color=theme.muted)
+    if control_lines:
+        ends = [0.3 / WIDTH, (left + SHARE * free) / WIDTH]
+        figure.add_artist(Line2D(ends, [split / height] * 2, linewidth=0.8, color=theme.line))
+    _accuracies(accuracy, headlines, lines, arms.controls, control_lines, chance, theme)
+
+    gain = panel(left + SHARE * free + GAP, (1 - SHARE) * free, split, -0.5)
+    gain.set_title("Gain of pretraining")
+    gain.set_yticks([])
+    _gains(gain, [comparison.gain for comparison in headlines], lines, rope, theme)
+    _key(gain, headlines, arms.controls, chance, rope, theme)
+    return figure
+
+
+def _accuracies(
+    axes: Axes,
+    comparisons: Sequence[Comparison],
+    lines: Sequence[float],
+    controls: Sequence[Arm],
+    control_lines: Sequence[float],
+    chance: float,
+    theme: Theme,
+) -> None:
+    estimates = [c.pretrained.accuracy for c in comparisons] + [arm.accuracy for arm in controls]
+    randoms = [arm.accuracy.value for c in comparisons for arm in c.random]
+    low, high = _span([chance, *randoms, *(end for e in estimates for end in _ends(e))])
+    pad = 0.05 * (high - low)
+    axes.set_xlim(max(low - pad, -0.02), min(high + pad, 1.02))
+    axes.axvline(chance, color=theme.chance, linestyle=DASH, linewidth=1.2, gid="chance")
+    swarm = 0.016 * (axes.get_xlim()[1] - axes.get_xlim()[0])
+    for comparison, line in zip(comparisons, lines, strict=True):
+        _whisker(axes, comparison.pretrained.accuracy, line + OFFSET, theme.pretrained, "o", 8)
+        values = [arm.accuracy.value for arm in comparison.random]
+        levels = _swarm(values, swarm)
+        step = min(0.075, 0.2 / max(1, *map(abs, levels)))
+        heights = [line - OFFSET + step * level for level in levels]
+        axes.plot(values, heights, "o", markersize=4.5, color=theme.random, alpha=0.75, markeredgewidth=0, gid="random")
+        if len(values) == 1:
+            continue
+        mean, ends = comparison.random_mean, (line - OFFSET - 0.16, line - OFFSET + 0.16)
+        axes.plot([mean, mean], ends, color=theme.random, linewidth=2.6, gid="random mean")
+    for arm, line in zip(controls, control_lines, strict=True):
+        _whisker(axes, arm.accuracy, line, theme.control, "D", 5.5)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
+    axes.set_xlabel("held-out accuracy, %")
+
+
+def _gains(axes: Axes, gains: Sequence[Estimate], lines: Sequence[float], rope: float, theme: Theme) -> None:
+    low, high = _span([-1.6 * rope, 1.6 * rope, *(end for gain in gains for end in _ends(gain))])
+    pad = 0.06 * (high - low)
+    axes.set_xlim(low - pad, high + pad)
+    axes.axvspan(-rope, rope, color=theme.rope, linewidth=0, zorder=0.5, gid="rope")
+    axes.axvline(0, color=theme.muted, linewidth=1, gid="zero")
+    for gain, line in zip(gains, lines, strict=True):
+        _whisker(axes, gain, line, theme.ink, "o", 7)
+        axes.annotate(
+            points(gain.value),
+            (1, line),
+            xycoords=("axes fraction", "data"),
+            xytext=(12, 5 if gain.low is not None else 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=11,
+            fontweight="bold",
+        )
+        if gain.low is not None and gain.high is not None:
+            axes.annotate(
+                f"{points(gain.low)} to {points(gain.high)}",
+                (1, line),
+                xycoords=("axes fraction", "data"),
+                xytext=(12, -8),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+                color=theme.muted,
+            )
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}".replace("-", "−") if value else "0")
+    axes.set_xlabel("pretrained − mean of random, points")
+
+
+def _whisker(axes: Axes, estimate: Estimate, line: float, colour: str, marker: str, size: float) -> None:
+    if estimate.low is not None and estimate.high is not None:
+        axes.plot([estimate.low, estimate.high], [line, line], color=colour, linewidth=2, gid="interval")
+    axes.plot([estimate.value], [line], marker, markersize=size, color=colour, markeredgewidth=0, gid="estimate")
+
+
+def _swarm(values: Sequence[float], reach: float) -> list[int]:
+    """For each value how many steps off the line its dot goes (0, 1, −1, 2, …) so that dots within `reach` part."""
+    taken: list[tuple[float, int]] = []
+    levels = [0] * len(values)
+    for index in sorted(range(len(values)), key=lambda i: (values[i], i)):
+        near = {level for value, level in taken if values[index] - value < reach}
+        candidates = (sign * step for step in range(len(values)) for sign in (1, -1))
+        levels[index] = next(level for level in candidates if level not in near)
+        taken.append((values[index], levels[index]))
+    return levels
+
+
+def _key(
+    axes: Axes, comparisons: Sequence[Comparison], controls: Sequence[Arm], chance: float, rope: float, theme: Theme
+) -> None:
+    """What each mark means, in the space that the controls leave free under the gains."""
+
+    def mark(label: str, **look: Any) -> Line2D:
+        return Line2D([], [], label=label, markeredgewidth=0, **look)
+
+    several = any(len(comparison.random) > 1 for comparison in comparisons)
+    handles: list[Line2D | Patch] = [
+        mark("pretrained, with its interval", color=theme.pretrained, marker="o", markersize=8, linewidth=2),
+        mark("random: a dot for each initialisation", color=theme.random, marker="o", markersize=4.5, linestyle=""),
+    ]
+    if several:
+        bar = Line2D([], [], label="random: their mean", color=theme.random, marker="|", linestyle="")
+        bar.set(markersize=11, markeredgewidth=2.6)
+        handles.append(bar)
+    if controls:
+        handles.append(mark("control, with its interval", color=theme.control, marker="D", markersize=5.5, linewidth=2))
+    handles.append(mark(f"chance, {percent(chance)}", color=theme.chance, linestyle=DASH, linewidth=1.2))
+    handles.append(Patch(facecolor=theme.rope, label=f"too small to matter, ±{100 * rope:g} points"))
+    _, inches = axes.get_position().size * axes.figure.get_size_inches()
+    axes.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0, -0.62 / inches),
+        borderaxespad=0,
+        borderpad=0,
+        labelspacing=0.55,
+        handletextpad=0.9,
+        handlelength=1.9,
+        labelcolor=theme.muted,
+    )
+
+
+def _ends(estimate: Estimate) -> list[float]:
+    return [end for end in (estimate.low, estimate.value, estimate.high) if end is not None]
+
+
+def _span(values: list[float]) -> tuple[float, float]:
+    return min(values), max(values)

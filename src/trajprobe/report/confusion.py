@@ -1,0 +1,88 @@
+"""What is taken for what: the pretrained arm's confusion matrix beside that of the random arm.
+
+Rows are the true classes and sum to one, so a class's colour does not depend on how many items it has. The random
+matrix is the mean over all initialisations. A cell's number is the share in percent; with few classes the count of
+items stands under it, with many a count stands once beside each class and empty cells stay empty.
+"""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from trajprobe.report.style import WIDTH, Theme, legible, short
+
+ROOMY = 6  # classes up to which a cell holds its count as well
+CROWDED = 18  # classes from which numbers under one in twenty are left to their colour
+TOP, BOTTOM, GAP, RIGHT = 0.45, 0.3, 0.35, 0.15  # inches around and between the matrices
+
+
+def draw_confusion(
+    pretrained: NDArray[np.float64], random: NDArray[np.float64], classes: list[str], inits: int, theme: Theme
+) -> Figure:
+    """Two matrices side by side.
+
+    pretrained, random: (C, C) items of actual class (row) predicted as a class (column); a mean over repeats and
+    initialisations need not be whole.
+    """
+    count = len(classes)
+    names = short(classes, 22 if count <= ROOMY else 16)
+    items = pretrained.sum(axis=1)
+    beside = [f"{name} ({total:.0f})" for name, total in zip(names, items, strict=True)] if count > ROOMY else names
+    small = 9 if count <= 15 else 8
+    letter = 0.0082 * small  # inches, about
+    left = 0.45 + letter * max(map(len, beside))
+    side = min((WIDTH - left - GAP - RIGHT) / 2, 1.5 * count)
+    upright = count > 4 or letter * max(map(len, names)) > side / count - 0.1
+    bottom = BOTTOM + (0.15 + letter * max(map(len, names)) if upright else 0.3)
+    height = TOP + side + bottom
+    width = left + 2 * side + GAP + RIGHT
+    figure = Figure(figsize=(width, height))
+    random_title = f"Random, mean of {inits} initialisations" if inits > 1 else "Random, one initialisation"
+    panels = ((pretrained, "Pretrained", theme.pretrained), (random, random_title, theme.random))
+    for number, (counts, title, colour) in enumerate(panels):
+        start = left + number * (side + GAP)
+        axes = figure.add_axes((start / width, bottom / height, side / width, side / height))
+        _matrix(axes, counts, colour, side / count, theme)
+        axes.set_title(title)
+        axes.set_xticks(range(count), names, rotation=90 if upright else 0, fontsize=small)
+        axes.set_yticks(range(count), beside if number == 0 else [""] * count, fontsize=small)
+        axes.set_xlabel("predicted", labelpad=6)
+        if number == 0:
+            axes.set_ylabel("actual" if count <= ROOMY else "actual (items)", labelpad=6)
+    return figure
+
+
+def shares(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(C, C) rows that sum to one; a class without items has a row of zeros."""
+    totals = counts.sum(axis=1, keepdims=True)
+    return np.divide(counts, totals, out=np.zeros_like(counts, dtype=np.float64), where=totals > 0)
+
+
+def _matrix(axes: Axes, counts: NDArray[np.float64], colour: str, cell: float, theme: Theme) -> None:
+    rows = shares(counts)
+    count = len(rows)
+    paint, scale = theme.sequential(colour), PowerNorm(0.7, 0, 1)
+    axes.imshow(rows, cmap=paint, norm=scale, interpolation="nearest")
+    axes.set_xticks(np.arange(count + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(count + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color=theme.surface, linewidth=1.5 if count <= 15 else 0.8)
+    axes.tick_params(which="minor", length=0)
+    axes.spines[:].set_visible(False)
+    size = min(11.0, 21 * cell)
+    for actual, predicted in np.ndindex(count, count):
+        share = rows[actual, predicted]
+        if count > ROOMY and share < (0.05 if count >= CROWDED else 0.005):
+            continue
+        ink = legible(paint(scale(share)), theme)
+        text = f"{100 * share:.0f}"
+        if count <= ROOMY:
+            text += f" %\n{_items(counts[actual, predicted])}"
+        axes.text(
+            predicted, actual, text, ha="center", va="center", color=ink, fontsize=size, linespacing=1.5, gid="cell"
+        )
+
+
+def _items(count: float) -> str:
+    return f"{count:.0f}" if abs(count - round(count)) < 0.05 else f"{count:.1f}"
