@@ -1,0 +1,174 @@
+"""data/trajectories.parquet: the labelled paths that every later stage is about.
+
+One row a path, in the order that all other artifacts keep: `item_id`, `label`, `group`, `split`, `time`, `points`.
+The file's metadata hold, as one JSON text, the order of the classes, the name of the source, the digest of what the
+source said, and which way y points. Writing the same set twice gives the same bytes.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trajprobe.errors import UserError
+from trajprobe.files import atomic
+
+YAxis = Literal["up", "down"]
+
+# A row group ends before it holds more than so many points, which bounds the memory that writing takes and keeps
+# the 32-bit offsets of lists far from their limit.
+POINTS_AT_ONCE = 2**21
+METADATA = b"trajprobe"
+SCHEMA = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("label", pa.string()),
+        ("group", pa.string()),
+        ("split", pa.string()),
+        ("time", pa.list_(pa.float64())),
+        ("points", pa.list_(pa.list_(pa.float32()))),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Items:
+    """What the items are called and which belong together; lists of length N, and the K classes in order.
+
+    groups: what must not straddle a split. splits: `train` or `test` for all items, or empty for all.
+    """
+
+    item_ids: list[str]
+    labels: list[str]
+    groups: list[str]
+    splits: list[str]
+    classes: list[str]
+
+
+@dataclass(frozen=True)
+class TrajectorySet:
+    """N validated paths; lists of length N.
+
+    times: float64 (P,), seconds, strictly increasing from 0. points: float32 (P, 2) for all or (P, 3) for all,
+    relative to the first point, P >= 2 and free from item to item. classes: the K labels in order. digest: SHA-256
+    of what the source said (see `parsed.content_digest`), before anything was set aside. y_axis: which way y points.
+    """
+
+    item_ids: list[str]
+    labels: list[str]
+    groups: list[str]
+    splits: list[str]
+    times: list[np.ndarray]
+    points: list[np.ndarray]
+    classes: list[str]
+    source: str
+    digest: str
+    y_axis: YAxis
+
+
+def write_trajectories(trajectories: TrajectorySet, path: Path | str) -> None:
+    """Write the set to the Parquet file `path`, atomically; the same set gives the same bytes."""
+    described = {
+        "classes": trajectories.classes,
+        "digest": trajectories.digest,
+        "source": trajectories.source,
+        "y_axis": trajectories.y_axis,
+    }
+    schema = SCHEMA.with_metadata({METADATA: json.dumps(described, sort_keys=True, ensure_ascii=False)})
+    with atomic(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for rows in _row_groups(trajectories.points):
+            columns = [
+                pa.array(trajectories.item_ids[rows], pa.string()),
+                pa.array(trajectories.labels[rows], pa.string()),
+                pa.array(trajectories.groups[rows], pa.string()),
+                pa.array(trajectories.splits[rows], pa.string()),
+                _lists(trajectories.times[rows]),
+                _lists_of_points(trajectories.points[rows]),
+            ]
+            writer.write_table(pa.table(columns, schema=schema), row_group_size=rows.stop - rows.start)
+
+
+def read_trajectories(path: Path | str) -> TrajectorySet:
+    """Read what `write_trajectories` wrote. Raises UserError where the file is missing or is something else."""
+    file, described = _open(path)
+    names: list[list[str]] = [[], [], [], []]
+    times: list[np.ndarray] = []
+    points: list[np.ndarray] = []
+    with file:
+        for group in range(file.num_row_groups):
+            *columns, clocks, paths = file.read_row_group(group).combine_chunks().columns
+            for column, values in zip(names, columns, strict=True):
+                column.extend(values.to_pylist())
+            times += _split(clocks.chunk(0).flatten().to_numpy(), clocks.chunk(0))
+            inner = paths.chunk(0).flatten()
+            points += _split(inner.flatten().to_numpy().reshape(len(inner), -1), paths.chunk(0))
+    return TrajectorySet(
+        *names,
+        times=times,
+        points=points,
+        classes=described["classes"],
+        source=described["source"],
+        digest=described["digest"],
+        y_axis=cast(YAxis, described["y_axis"]),
+    )
+
+
+def read_items(path: Path | str) -> Items:
+    """The items of a trajectory file without their paths. Raises UserError as `read_trajectories` does."""
+    file, described = _open(path)
+    with file:
+        table = file.read(columns=SCHEMA.names[:4])
+    return Items(*(table[name].to_pylist() for name in SCHEMA.names[:4]), classes=described["classes"])
+
+
+def _open(path: Path | str) -> tuple[pq.ParquetFile, dict]:
+    """The open file and its metadata."""
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        reason = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read as Parquet"
+        raise UserError(f"{path}: {reason}; `dvc repro trajectories` writes it") from None
+    written = (file.schema_arrow.metadata or {}).get(METADATA)
+    if written is None or not file.schema_arrow.equals(SCHEMA):
+        file.close()
+        raise UserError(f"{path}: is not a set of trajectories; `dvc repro trajectories` writes it")
+    return file, json.loads(written)
+
+
+def _row_groups(points: Sequence[np.ndarray]) -> Iterator[slice]:
+    start = held = 0
+    for index, path in enumerate(points):
+        if held and held + len(path) > POINTS_AT_ONCE:
+            yield slice(start, index)
+            start, held = index, 0
+        held += len(path)
+    if held:
+        yield slice(start, len(points))
+
+
+def _lists(arrays: Sequence[np.ndarray]) -> pa.ListArray:
+    """(P,) float64 arrays as a list column."""
+    return pa.ListArray.from_arrays(_offsets(arrays), pa.array(np.concatenate(arrays)))
+
+
+def _lists_of_points(arrays: Sequence[np.ndarray]) -> pa.ListArray:
+    """(P, D) float32 arrays as a column of lists of lists."""
+    flat = np.concatenate(arrays)
+    inner_offsets = np.arange(len(flat) + 1, dtype=np.int32) * np.int32(flat.shape[1])
+    inner = pa.ListArray.from_arrays(pa.array(inner_offsets), pa.array(flat.ravel()))
+    return pa.ListArray.from_arrays(_offsets(arrays), inner)
+
+
+def _offsets(arrays: Sequence[np.ndarray]) -> pa.Array:
+    return pa.array(np.cumsum([0, *map(len, arrays)], dtype=np.int32))
+
+
+def _split(flat: np.ndarray, lists: pa.ListArray) -> list[np.ndarray]:
+    """The parts of `flat` that the rows of a list column stand for."""
+    offsets = lists.offsets.to_numpy()
+    return np.split(flat, (offsets - offsets[0])[1:-1])
