@@ -1,13 +1,14 @@
 """What every encoder is, whatever its family: uint8 clips in, named feature maps out.
 
-A family is a module of this package with the three functions of `Family`; `families.py` finds it by the name that
-stands in a card.
+A family is a module of this package with the two functions of `Family`; `families.py` finds it by the name that
+stands in a card. How its weights are obtained is told apart in `fetching.py`, so that a change there re-runs no
+extraction.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
@@ -35,8 +36,18 @@ class Encoder(Protocol):
     def encode(self, clips: "torch.Tensor", layers: Sequence[str]) -> dict[str, FeatureMap]:
         """Feature maps of `layers` for clips (B, T, H, W, 3) uint8 on the encoder's device.
 
-        Raises UserError for an unknown layer or a clip that the card's input does not admit.
+        A clip's features do not depend on the clips beside it. Raises UserError for a clip that the card's input
+        does not admit; the caller has checked `layers`.
         """
+        ...
+
+
+@runtime_checkable
+class Calibrated(Protocol):
+    """An encoder whose random arm needs to see clips first: batch-norm statistics are estimated, not learned."""
+
+    def calibrate(self, clips: "torch.Tensor") -> None:
+        """Estimate the statistics on clips (B, T, H, W, 3) uint8 on the encoder's device; no weight changes."""
         ...
 
 
@@ -49,8 +60,4 @@ class Family(Protocol):
 
     def initialise(self, card: "EncoderCard", folder: Path, seed: int, device: "torch.device") -> Encoder:
         """The same architecture at its own published random initialisation, from `seed` alone."""
-        ...
-
-    def fetch(self, card: "EncoderCard", folder: Path) -> dict[str, object]:
-        """Put the weights into the (empty) `folder` and return their provenance."""
         ...
