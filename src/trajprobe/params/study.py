@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from trajprobe import paths
 from trajprobe.errors import UserError
@@ -76,6 +76,22 @@ class Render(Section):
     clutter: Clutter
     noise: NonNegative
     seed: Seed
+
+    @field_validator("marker_radius")
+    @classmethod
+    def _drawable(cls, radius: float, earlier: ValidationInfo) -> float:
+        if not {"size", "margin", "trail", "line_width"} <= earlier.data.keys():
+            return radius  # one of them is wrong, and that is what is told
+        size, margin, trail, line = (earlier.data[key] for key in ("size", "margin", "trail", "line_width"))
+        if radius == 0 and (trail == "none" or line == 0):
+            raise ValueError("must exceed 0 where no trail is drawn, or nothing would be seen")
+        room = size * (1 - 2 * margin)
+        if room <= max(2 * radius, line):
+            raise ValueError(
+                f"the frame inside its margins is {room:g} pixels wide, which must exceed the marker "
+                f"({2 * radius:g}) and the line ({line:g})"
+            )
+        return radius
 
 
 class Features(Section):

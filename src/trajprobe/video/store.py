@@ -1,0 +1,116 @@
+"""The clip store: data/videos.zarr, uint8 (N, T, H, W, 3) as Zarr v3 in the order of the trajectories.
+
+A chunk is a few clips, compressed by zstd with a checksum; a shard is a file of many chunks. Zarr itself reads a
+missing or empty shard as zeros, so opening a store checks that all of them are there.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import zarr
+from zarr.codecs import ZstdCodec
+
+from trajprobe.errors import UserError
+from trajprobe.files import atomic
+
+VERSION = 1  # of this layout
+CHUNK_BYTES = 2**20  # of clips that are compressed together and read at once
+SHARD_BYTES = 128 * 2**20  # of clips in a file, before compression; writing holds one shard in memory
+MOST_SHARDS = 300  # beyond this many files, shards grow instead
+LEVEL = 3  # of zstd
+MEND = "run `dvc repro render`, or `dvc pull` to fetch it again"
+
+
+def write_clips(path: Path | str, shape: tuple[int, int, int, int, int], batches: Iterable[np.ndarray]) -> None:
+    """Write the clips of `batches`, each (b, T, H, W, 3) uint8 with any b, as a store of `shape` at `path`.
+
+    The same clips give the same bytes however they are batched. Raises ValueError where they are not of `shape`.
+    """
+    chunk, shard = layout(shape)
+    with atomic(path) as temporary:
+        array = zarr.create_array(
+            store=temporary,
+            shape=shape,
+            chunks=(chunk, *shape[1:]),
+            shards=(shard, *shape[1:]),
+            dtype="uint8",
+            compressors=[ZstdCodec(level=LEVEL, checksum=True)],
+            fill_value=0,
+            attributes={"trajprobe_clips": VERSION},
+            config={"write_empty_chunks": True},
+            zarr_format=3,
+        )
+        written = 0
+        for part in _regroup(batches, shape, shard):
+            array[written : written + len(part)] = part
+            written += len(part)
+        if written != shape[0]:
+            raise ValueError(f"expected {shape[0]} clips, got {written}")
+
+
+def layout(shape: tuple[int, int, int, int, int]) -> tuple[int, int]:
+    """Clips in a chunk, and clips in a shard (a whole number of chunks), for a store of `shape`."""
+    clip_bytes = int(np.prod(shape[1:]))
+    chunk = max(1, CHUNK_BYTES // clip_bytes)
+    clips = max(SHARD_BYTES // clip_bytes, -(-shape[0] // MOST_SHARDS), 1)
+    return chunk, -(-min(clips, shape[0]) // chunk) * chunk
+
+
+def open_clips(path: Path | str) -> "Clips":
+    """Open the store at `path` for reading. Raises UserError where it is missing, incomplete, or of another layout."""
+    path = Path(path)
+    try:
+        metadata = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
+        version = metadata["attributes"]["trajprobe_clips"]
+        shape, shard = metadata["shape"], metadata["chunk_grid"]["configuration"]["chunk_shape"]
+    except FileNotFoundError:
+        raise UserError(f"{path}: no clips there; {MEND}") from None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{path}: not a clip store (zarr.json cannot be understood); {MEND}") from None
+    if version != VERSION:
+        raise UserError(f"{path}: clip store of layout {version}, required {VERSION}; {MEND}")
+    for index in range(-(-shape[0] // shard[0])):
+        file = path / "c" / str(index) / "0/0/0/0"
+        if not file.is_file() or file.stat().st_size == 0:
+            raise UserError(f"{path}: the store is incomplete: {file.relative_to(path)} is missing or empty; {MEND}")
+    return Clips(path)
+
+
+class Clips:
+    """Clips on disk: `shape` is (N, T, H, W, 3), and a slice reads clips as uint8 (n, T, H, W, 3)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._array = zarr.open_array(store=path, mode="r", zarr_format=3)
+        self.shape: tuple[int, int, int, int, int] = self._array.shape
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, items: slice) -> np.ndarray:
+        """Raises UserError where the bytes on disk do not match their checksums."""
+        try:
+            return np.asarray(self._array[items])
+        except (ValueError, RuntimeError, OSError) as error:
+            raise UserError(f"{self._path}: damaged ({error}); {MEND}") from None
+
+
+def _regroup(batches: Iterable[np.ndarray], shape: tuple[int, ...], size: int) -> Iterator[np.ndarray]:
+    """The clips of `batches` in groups of exactly `size`, the last one perhaps smaller, in one reused buffer."""
+    buffer = np.empty((size, *shape[1:]), np.uint8)
+    held = 0
+    for batch in batches:
+        if batch.dtype != np.uint8 or batch.shape[1:] != shape[1:]:
+            raise ValueError(f"expected uint8 clips of shape {shape[1:]}, got {batch.dtype} {batch.shape[1:]}")
+        taken = 0
+        while taken < len(batch):
+            part = batch[taken : taken + size - held]
+            buffer[held : held + len(part)] = part
+            held, taken = held + len(part), taken + len(part)
+            if held == size:
+                yield buffer
+                held = 0
+    if held:
+        yield buffer[:held]
