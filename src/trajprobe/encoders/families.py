@@ -15,6 +15,10 @@ def family(name: str) -> Family:
             from trajprobe.encoders import stem
 
             return stem
+        case "resnet":
+            from trajprobe.encoders import resnet
+
+            return resnet
         case "placeholder":
             from trajprobe.encoders import placeholder
 
