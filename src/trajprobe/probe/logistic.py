@@ -1,0 +1,159 @@
+"""The probe: multinomial logistic regression with an L2 penalty, whose strength inner folds choose.
+
+Features are standardised with the mean and standard deviation of the training part, then rotated to its principal
+axes, of which there are at most as many as rows. A rotation changes neither the model nor its penalty, and makes
+wide features (thousands of columns, hundreds of rows) as cheap as narrow ones.
+
+The strength is the one with the least log loss over the inner folds. Accuracy would be the obvious criterion, but on
+a hundred rows it is a step function whose ties are broken by luck; log loss uses every probability, and it also keeps
+the probabilities honest, which calibration and description lengths are about. Among equals the strongest wins.
+Strengths are per item: the loss is the mean over the training items plus strength / 2 * |coefficients|^2, which is
+scikit-learn's C = 1 / (strength * items), and 2 / (strength * items) for two classes, which it fits as one column.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trajprobe.probe.solver import Problems, minimise
+
+CONSTANT = 1e-7  # a column that varies less than this share of its size (float32 rounding) carries nothing
+NEGLIGIBLE = 1e-10  # share of the largest axis' energy below which an axis is rounding
+ROWS = 4096  # rows that are converted to float64 at once
+COEFFICIENTS = 2**21  # that are fitted at once, which bounds the memory of the solver's history
+
+
+@dataclass(frozen=True)
+class Axes:
+    """A standardisation and rotation fitted on training rows: x -> (x - mean) @ projection, (D,) -> (r,)."""
+
+    mean: np.ndarray
+    projection: np.ndarray
+    energy: np.ndarray
+
+    def apply(self, features: np.ndarray) -> np.ndarray:
+        """(N, D) -> (N, r) float32."""
+        rows = np.empty((len(features), len(self.energy)), np.float32)
+        for first in range(0, len(features), ROWS):
+            part = slice(first, first + ROWS)
+            rows[part] = (features[part] - self.mean) @ self.projection
+        return rows
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A fitted probe. strength: the chosen one; inner_loss: (S,) mean held-out log loss of each strength tried."""
+
+    strength: float
+    inner_loss: np.ndarray
+    axes: Axes
+    coefficients: np.ndarray  # (r + 1, K), the intercept last
+
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """(N, D) -> (N, K) float32, rows summing to one."""
+        return np.exp(_log_softmax(_logits(self.axes.apply(features), self.coefficients))).astype(np.float32)
+
+
+def grid(low: float, high: float, count: int) -> np.ndarray:
+    """The strengths from the strongest to the weakest, spaced evenly on a logarithmic scale."""
+    return np.geomspace(high, low, count) if count > 1 else np.array([high])
+
+
+def fit(
+    features: np.ndarray,
+    codes: np.ndarray,
+    n_classes: int,
+    inner: Sequence[np.ndarray],
+    strengths: np.ndarray,
+) -> Probe:
+    """Choose among `strengths` (ordered from strong to weak) by the inner folds, and fit all rows with the chosen.
+
+    features: (N, D) finite, codes: (N,); inner: for each inner fold the rows it holds out.
+    """
+    axes = principal_axes(features)
+    rows = axes.apply(features)
+    inner_loss = _inner_losses(rows, axes.energy, codes, n_classes, inner, strengths)
+    chosen = strengths[np.argmin(inner_loss) : np.argmin(inner_loss) + 1]
+    return Probe(
+        float(chosen[0]), inner_loss, axes, fit_all(rows, axes.energy, codes, n_classes, chosen)[:, :, 0]
+    )
+
+
+def fit_all(
+    rows: np.ndarray, energy: np.ndarray, codes: np.ndarray, n_classes: int, strengths: np.ndarray
+) -> np.ndarray:
+    """Coefficients (r + 1, K, S) of all rows at each strength."""
+    weights = np.full((len(rows), 1), 1 / len(rows), np.float32)
+    return minimise(
+        Problems(rows, energy, codes, n_classes, weights, np.zeros(len(strengths), int), strengths)
+    )
+
+
+def principal_axes(features: np.ndarray) -> Axes:
+    """Standardise and rotate; columns that do not vary are left out of every axis."""
+    n, width = features.shape
+    mean = np.zeros(width)
+    for part in _parts(n):
+        mean += features[part].sum(axis=0, dtype=np.float64)
+    mean /= n
+    variance, largest = np.zeros(width), np.zeros(width)
+    for part in _parts(n):
+        variance += ((features[part] - mean) ** 2).sum(axis=0)
+        np.maximum(largest, np.abs(features[part]).max(axis=0), out=largest)
+    deviation = np.sqrt(variance / n)
+    varies = deviation > CONSTANT * largest
+    scale = np.where(varies, 1 / np.where(varies, deviation, 1), 0)
+    if width < n:
+        scatter = np.zeros((width, width))
+        for part in _parts(n):
+            block = (features[part] - mean) * scale
+            scatter += block.T @ block
+        energy, axes = np.linalg.eigh(scatter)
+    else:
+        standard = (features - mean) * scale
+        energy, left = np.linalg.eigh(standard @ standard.T)
+    kept = energy > NEGLIGIBLE * max(energy[-1], 1e-300)
+    energy = energy[kept]
+    axes = axes[:, kept] if width < n else standard.T @ (left[:, kept] / np.sqrt(energy))
+    return Axes(mean, scale[:, None] * axes, energy)
+
+
+def _inner_losses(
+    rows: np.ndarray,
+    energy: np.ndarray,
+    codes: np.ndarray,
+    n_classes: int,
+    inner: Sequence[np.ndarray],
+    strengths: np.ndarray,
+) -> np.ndarray:
+    weights = np.ones((len(rows), len(inner)), np.float32)
+    for fold, held in enumerate(inner):
+        weights[held, fold] = 0
+    weights /= weights.sum(axis=0)
+    losses = np.empty((len(inner), len(strengths)))
+    batch = max(1, COEFFICIENTS // ((rows.shape[1] + 1) * n_classes * len(inner)))
+    for first in range(0, len(strengths), batch):
+        tried = strengths[first : first + batch]
+        subset, penalties = np.repeat(np.arange(len(inner)), len(tried)), np.tile(tried, len(inner))
+        fitted = minimise(Problems(rows, energy, codes, n_classes, weights, subset, penalties))
+        for fold, held in enumerate(inner):
+            for at in range(len(tried)):
+                logits = _logits(rows[held], fitted[:, :, fold * len(tried) + at])
+                truth = _log_softmax(logits)[np.arange(len(held)), codes[held]]
+                losses[fold, first + at] = -truth.mean(dtype=np.float64)
+    return losses.mean(axis=0)
+
+
+def _logits(rows: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    return rows @ coefficients[:-1] + coefficients[-1]
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    logits = logits.astype(np.float64)
+    logits -= logits.max(axis=1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+
+def _parts(n: int) -> list[slice]:
+    return [slice(first, min(first + ROWS, n)) for first in range(0, n, ROWS)]
