@@ -1,0 +1,50 @@
+"""Checks on the comparison itself: is anything leaking, is anything learned, is there room for a difference?"""
+
+import numpy as np
+
+from trajprobe.compare.crossed import crossed_mean, group_scores
+from trajprobe.compare.evidence import Contrast, Evidence
+from trajprobe.compare.gain import exceeds
+from trajprobe.errors import UserError
+from trajprobe.probe.predictions import Held
+
+HASH_NOISE, COORDINATES = "hash_noise", "coordinates"
+LEAKAGE = 0.001  # a false alarm stops a study, so it must be rare
+ABOVE_NOISE = 0.05
+CEILING = 0.99
+
+
+def refuse_leakage(evidence: Evidence) -> None:
+    """Raise UserError where hash noise, which knows nothing of an item but its name, predicts above chance."""
+    noise = evidence.controls.get(HASH_NOISE)
+    if noise is None:
+        return
+    correct = crossed_mean(group_scores(evidence.accuracy_of_items(noise), evidence.groups))
+    if exceeds(correct, evidence.chance) < LEAKAGE:
+        raise UserError(
+            f"leakage: the {HASH_NOISE} control reaches {correct.mean:.1%} where chance is {evidence.chance:.1%}, "
+            "so labels can be told from the items' identity; look for duplicates without a common group, or for "
+            "folds that share items"
+        )
+
+
+def above_noise(evidence: Evidence, arms: list[Held]) -> bool:
+    """Whether the arms' mean accuracy exceeds that of hash noise (or chance, without that control)."""
+    accuracy = evidence.accuracy_of_items(*arms)
+    noise = evidence.controls.get(HASH_NOISE)
+    if noise is not None:
+        accuracy = accuracy - evidence.accuracy_of_items(noise)
+    bound = 0 if noise is not None else evidence.chance
+    return exceeds(crossed_mean(group_scores(accuracy, evidence.groups)), bound) < ABOVE_NOISE
+
+
+def saturated(evidence: Evidence, contrast: Contrast) -> bool:
+    """Whether both arms are at the ceiling: what the coordinates themselves allow, where that is known to be high."""
+    ceiling = CEILING
+    coordinates = evidence.controls.get(COORDINATES)
+    if coordinates is not None:
+        known = float(evidence.hits(coordinates).mean())
+        ceiling = min(ceiling, known) if known > 0.9 else ceiling
+    ours = evidence.hits(contrast.pretrained).mean()
+    theirs = np.mean([evidence.hits(held).mean() for held in contrast.random])
+    return bool(min(ours, theirs) >= ceiling)

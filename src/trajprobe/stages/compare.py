@@ -1,0 +1,51 @@
+"""The compare stage: predictions in, the gain of pretraining and a verdict out."""
+
+from trajprobe import paths
+from trajprobe.compare.evidence import gather
+from trajprobe.compare.gain import estimate_gain
+from trajprobe.compare.guards import above_noise, refuse_leakage, saturated
+from trajprobe.compare.holm import holm
+from trajprobe.compare.summary import ARM_COLUMNS, Judged, arm_rows, confusion_rows, summarise, write_csv
+from trajprobe.compare.verdict import decide
+from trajprobe.files import write_json
+from trajprobe.params.study import Params
+from trajprobe.probe.predictions import read_predictions
+
+
+def run(params: Params) -> str:
+    """Compare the arms of every encoder and write metrics/; returns the headline verdict in a sentence.
+
+    Raises UserError where predictions are missing or do not fit together, or where labels leak.
+    """
+    files = {name: read_predictions(paths.predictions(name)) for name in (*params.encoders, paths.CONTROLS)}
+    evidence = gather(files, params.encoders, paths.CONTROLS)
+    refuse_leakage(evidence)
+    settings = params.compare
+    gains = {
+        encoder: [estimate_gain(evidence, contrast, settings.confidence) for contrast in contrasts]
+        for encoder, contrasts in evidence.contrasts.items()
+    }
+    adjusted = dict(zip(gains, holm([each[0].p_value for each in gains.values()]), strict=True))
+    judged: dict[str, list[Judged]] = {}
+    for encoder, contrasts in evidence.contrasts.items():
+        judged[encoder] = []
+        for number, (contrast, gain) in enumerate(zip(contrasts, gains[encoder], strict=True)):
+            p_adjusted = adjusted[encoder] if number == 0 else gain.p_value
+            verdict = decide(
+                gain,
+                p_adjusted=p_adjusted,
+                encoders=len(gains),
+                confidence=settings.confidence,
+                rope=settings.rope,
+                pretrained_above_noise=above_noise(evidence, [contrast.pretrained]),
+                random_above_noise=above_noise(evidence, contrast.random),
+                saturated=saturated(evidence, contrast),
+            )
+            judged[encoder].append(Judged(contrast, gain, p_adjusted, verdict))
+    headline = params.encoders[0]
+    first = judged[headline][0]
+    summary = summarise(evidence, headline, first, params.weights, settings.confidence, settings.rope)
+    write_json(paths.SUMMARY, summary)
+    write_csv(paths.ARMS, ARM_COLUMNS, arm_rows(evidence, judged, settings.confidence))
+    write_csv(paths.CONFUSION, ("encoder", "arm", "actual", "predicted"), confusion_rows(evidence, judged))
+    return first.verdict.sentence + (f" Mind: {first.verdict.warning}." if first.verdict.warning else "")
