@@ -10,10 +10,11 @@ import email.utils
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import requests
 
@@ -27,13 +28,16 @@ BACKOFF = 0.5  # seconds before the second attempt, doubled each time
 LONGEST_WAIT = 60.0  # seconds; a server that asks for more is told to the user
 SPARE = 64 << 20  # bytes of the disk that a download leaves free
 REDIRECTS = 10
+BUSY = (408, 425, 429, 500, 502, 503, 504)  # statuses that another attempt may mend
+
+Value = TypeVar("Value")
 
 
 class NotThere(Exception):
     """The server answered 404 or 410: it does not have the file."""
 
 
-class _Broken(Exception):
+class Broken(Exception):
     """An attempt failed in a way that another attempt may mend."""
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
@@ -81,9 +85,10 @@ class _Part:
         self.validator = self.total = None
 
 
-def transfer(url: str, target: Path) -> None:
+def transfer(url: str, target: Path, headers: Mapping[str, str] | None = None) -> None:
     """Bring the bytes behind the http(s) address `url` to `target`, going on where an earlier attempt stopped.
 
+    headers: sent along, but an Authorization never to another host that the server redirects to.
     Raises UserError, one line, where the server refuses, cannot be reached, keeps breaking off, lies about the
     length, or the disk is too full; and NotThere where the server does not have the file. What has arrived stays
     in `<target>.part` for the next call.
@@ -91,22 +96,54 @@ def transfer(url: str, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = _Part(target.with_name(target.name + ".part"))
     part.recall(url)
-    failures = 0
+
+    def gave_up(reason: str) -> str:
+        kept = f"; {part.size / 1e6:.1f} MB are kept and the next run goes on from there" if part.size else ""
+        return (
+            f"{url}: gave up after {ATTEMPTS} attempts: {reason}{kept}; check the network, or get the file by hand and "
+            "put it into a folder that TRAJPROBE_MIRROR names"
+        )
+
     with requests.Session() as session:
         session.max_redirects = REDIRECTS
-        while True:
-            before = part.size
-            try:
-                _attempt(session, url, part, target.name)
-                break
-            except _Broken as broken:
-                failures = 1 if part.size - before >= CHUNK else failures + 1
-                if failures == ATTEMPTS:
-                    raise UserError(_gave_up(url, part, str(broken))) from None
-                wait = broken.wait if broken.wait is not None else BACKOFF * 2 ** (failures - 1)
-            time.sleep(wait)
+        session.headers = requests.structures.CaseInsensitiveDict(headers or {})
+        persist(lambda: _attempt(session, url, part, target.name), gave_up, lambda: part.size)
     part.path.replace(target)
     part.forget()
+
+
+def persist(
+    attempt: Callable[[], Value], gave_up: Callable[[str], str], arrived: Callable[[], int] = lambda: 0
+) -> Value:
+    """The value of `attempt`, tried again where it raises Broken, with longer and longer pauses.
+
+    gave_up: the message of the UserError that ends it after ATTEMPTS in a row without progress, from the last reason.
+    arrived: how many bytes there are by now; an attempt that adds a CHUNK is progress.
+    """
+    failures = 0
+    while True:
+        before = arrived()
+        try:
+            return attempt()
+        except Broken as broken:
+            failures = 1 if arrived() - before >= CHUNK else failures + 1
+            if failures == ATTEMPTS:
+                raise UserError(gave_up(str(broken))) from None
+            wait = BACKOFF * 2 ** (failures - 1) if broken.wait is None else broken.wait
+        time.sleep(wait)
+
+
+def busy(where: str, status: int, reason: str, retry_after: str | None) -> Broken:
+    """What to raise for an answer that may be another one later: it may say when (RFC 9110 section 10.2.3).
+
+    Raises UserError where that is longer than anybody waits in front of a screen.
+    """
+    wait = _seconds(retry_after)
+    if wait is not None and wait > LONGEST_WAIT:
+        raise UserError(
+            f"{where}: the server is busy ({status}) and asks to wait {wait:.0f} s; try again then"
+        )
+    return Broken(f"it answered {status} {reason}", wait)
 
 
 def _attempt(session: requests.Session, url: str, part: _Part, name: str) -> None:
@@ -128,9 +165,9 @@ def _attempt(session: requests.Session, url: str, part: _Part, name: str) -> Non
     except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
         raise UserError(f"{url}: leads to an address that is not http(s) ({_reason(error)})") from None
     except requests.exceptions.RequestException as error:
-        raise _Broken(_reason(error)) from None
+        raise Broken(_reason(error)) from None
     if part.total is not None and part.size != part.total:
-        raise _Broken(f"it announced {part.total} bytes and sent {part.size}")
+        raise Broken(f"it announced {part.total} bytes and sent {part.size}")
 
 
 def _check(response: requests.Response, url: str, part: _Part) -> None:
@@ -143,10 +180,10 @@ def _check(response: requests.Response, url: str, part: _Part) -> None:
         if span.startswith(f"bytes {part.size}-") and span.endswith(f"/{part.total}"):
             return
         part.forget()
-        raise _Broken(f"it sent another range than was asked for ({span or 'unnamed'})")
+        raise Broken(f"it sent another range than was asked for ({span or 'unnamed'})")
     if status == 416:
         part.forget()
-        raise _Broken("it does not have the range that is missing")
+        raise Broken("it does not have the range that is missing")
     if status in (404, 410):
         raise NotThere
     if status in (401, 403):
@@ -154,13 +191,8 @@ def _check(response: requests.Response, url: str, part: _Part) -> None:
             f"{url}: the server refuses it ({status} {response.reason}); it needs a login or a licence to be "
             "accepted: get the file by hand and put it into a folder that TRAJPROBE_MIRROR names"
         )
-    if status in (408, 425, 429, 500, 502, 503, 504):
-        wait = _retry_after(response.headers.get("Retry-After"))
-        if wait is not None and wait > LONGEST_WAIT:
-            raise UserError(
-                f"{url}: the server is busy ({status}) and asks to wait {wait:.0f} s; try again then"
-            )
-        raise _Broken(f"it answered {status} {response.reason}", wait)
+    if status in BUSY:
+        raise busy(url, status, response.reason, response.headers.get("Retry-After"))
     raise UserError(f"{url}: the server answered {status} {response.reason}; check the address")
 
 
@@ -207,8 +239,8 @@ def _room(part: _Part, name: str) -> None:
         )
 
 
-def _retry_after(text: str | None) -> float | None:
-    """Seconds to wait, from either form of Retry-After (RFC 9110 section 10.2.3)."""
+def _seconds(text: str | None) -> float | None:
+    """Either form of Retry-After, as seconds from now."""
     if text is None:
         return None
     if text.strip().isdecimal():
@@ -225,11 +257,3 @@ def _reason(error: Exception) -> str:
     while isinstance(error.__cause__ or error.__context__, Exception):
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
     return str(error) or type(error).__name__
-
-
-def _gave_up(url: str, part: _Part, reason: str) -> str:
-    kept = f"; {part.size / 1e6:.1f} MB are kept and the next run goes on from there" if part.size else ""
-    return (
-        f"{url}: gave up after {ATTEMPTS} attempts: {reason}{kept}; check the network, or get the file by hand and "
-        "put it into a folder that TRAJPROBE_MIRROR names"
-    )
