@@ -43,35 +43,34 @@ class SourceFile(Section):
         return self
 
 
-class Acceptance(Section):
-    """What is made of duplicates, of groups that span the published split, and of very large classes.
+class Card(Section):
+    """What every card says, and what is made of duplicates, of torn groups, and of very large classes.
 
+    y_axis: which way y points in 2-D data; images count it downwards.
     group_duplicates: exact copies with one label share a group; without it they are refused.
     across_split: what becomes of a train item whose copy or whose group is in test: `refuse` makes it a bad item,
         `drop_train` leaves it out and says so in the manifest, so that the published test part stays whole.
     max_per_class: keep at most so many items of a class, drawn by `seed` (see trajectories/capping.py).
     """
 
+    name: Name
+    summary: str
+    licence: str | None = None
+    citation: str | None = None
+    y_axis: Literal["up", "down"] = "up"
     group_duplicates: bool = False
     across_split: Literal["refuse", "drop_train"] = "refuse"
     max_per_class: Some | None = None
     seed: Seed = 0
 
 
-class _Described(Section):
-    name: Name
-    summary: str
-    licence: str | None = None
-    citation: str | None = None
-
-
-class SyntheticCard(_Described):
+class SyntheticCard(Card):
     """Made by the families that params.yaml names under `synthesis`."""
 
     format: Literal["synthetic"]
 
 
-class FileCard(_Described, Acceptance):
+class FileCard(Card):
     """What every card with files has.
 
     classes: names for the labels that stand in the files, in the order of the classes; all labels must be there.
@@ -80,7 +79,6 @@ class FileCard(_Described, Acceptance):
     """
 
     files: Annotated[list[SourceFile], Field(min_length=1)]
-    y_axis: Literal["up", "down"]
     classes: (
         Annotated[dict[str, str], BeforeValidator(_as_text_keys), AfterValidator(_has_distinct_names)] | None
     ) = None

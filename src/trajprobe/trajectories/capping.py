@@ -1,6 +1,6 @@
 """At most so many items of a class, for data of which a part is enough.
 
-An item is drawn by a hash of its own id, so that adding items elsewhere, or reordering the file, changes no draw.
+An item is drawn by a hash of its own id, so that the draw in one class does not depend on the other classes.
 A class's places go to the published train and test parts in proportion, and within a part to as many groups as
 there are before any group gets a second one: items of one group say less than items of several.
 """
@@ -33,7 +33,9 @@ def _shared(places: int, sizes: dict[str, int]) -> dict[str, int]:
     by_remainder = sorted(sizes, key=lambda split: (-(places * sizes[split] % total), split))
     for split in by_remainder[: max(places - sum(shares.values()), 0)]:
         shares[split] += 1
-    while sum(shares.values()) > places:  # more parts than places, or the minimum of one took a place too many
+    while (
+        sum(shares.values()) > places
+    ):  # more parts than places, or the minimum of one took a place too many
         shares[max(shares, key=lambda split: (shares[split], split))] -= 1
     return shares
 

@@ -51,7 +51,9 @@ def _of_path(path: np.ndarray) -> str:
     finite = np.isfinite(path).all(axis=1)
     if not finite.all():
         bad = np.flatnonzero(~finite)
-        return f"point {bad[0]} is NaN or infinite" + (f", as are {len(bad) - 1} more" if len(bad) > 1 else "")
+        return f"point {bad[0]} is NaN or infinite" + (
+            f", as are {len(bad) - 1} more" if len(bad) > 1 else ""
+        )
     return "" if path.any() else f"all {len(path)} points are the same"
 
 

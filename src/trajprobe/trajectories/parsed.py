@@ -20,7 +20,8 @@ class Parsed:
     """N items, unchecked; lists of length N in the order of the source.
 
     times: float64 (P,), seconds, starting at 0. points: float32 (P, 2|3), starting at the origin.
-    splits: `train`, `test` or empty. classes: the order of the classes. defects: item -> what a reader found wrong.
+    groups: what must not straddle a split; empty: the item itself. splits: `train`, `test` or empty. classes: the
+    order of the classes. defects: item -> what a reader found wrong.
     """
 
     item_ids: list[str]
@@ -52,13 +53,10 @@ def parse(
     """Bring N items to the form of `Parsed`; all sequences have length N.
 
     points: (P, D) of any real dtype. times: (P,) in seconds, by default `time_step` apart. item_ids: by default
-    the position in the source, six digits. groups: by default (and where empty) the item itself. classes: by
+    the position in the source, six digits. groups, splits: by default empty. classes: by
     default the labels that occur, in natural order.
     """
     item_ids = list(item_ids) if item_ids is not None else [f"{index:06d}" for index in range(len(labels))]
-    groups = (
-        item_ids if groups is None else [group or item for group, item in zip(groups, item_ids, strict=True)]
-    )
     with np.errstate(all="ignore"):  # NaN, infinity and overflow stay to be found by the validation
         relative = [_from_start(path).astype(np.float32) for path in points]
         if times is None:
@@ -68,11 +66,11 @@ def parse(
     return Parsed(
         item_ids=item_ids,
         labels=list(labels),
-        groups=list(groups),
+        groups=list(groups) if groups is not None else [""] * len(labels),
         splits=list(splits) if splits is not None else [""] * len(labels),
         times=clock,
         points=relative,
-        classes=list(classes) if classes is not None else in_natural_order(set(labels)),
+        classes=list(classes) if classes is not None else in_natural_order(set(labels) - {""}),
         defects=dict(defects or {}),
     )
 

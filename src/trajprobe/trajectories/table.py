@@ -24,12 +24,10 @@ YAxis = Literal["up", "down"]
 # the 32-bit offsets of lists far from their limit.
 POINTS_AT_ONCE = 2**21
 METADATA = b"trajprobe"
+NAMES = ("item_id", "label", "group", "split")
 SCHEMA = pa.schema(
     [
-        ("item_id", pa.string()),
-        ("label", pa.string()),
-        ("group", pa.string()),
-        ("split", pa.string()),
+        *((name, pa.string()) for name in NAMES),
         ("time", pa.list_(pa.float64())),
         ("points", pa.list_(pa.list_(pa.float32()))),
     ]
@@ -96,19 +94,23 @@ def write_trajectories(trajectories: TrajectorySet, path: Path | str) -> None:
 def read_trajectories(path: Path | str) -> TrajectorySet:
     """Read what `write_trajectories` wrote. Raises UserError where the file is missing or is something else."""
     file, described = _open(path)
-    names: list[list[str]] = [[], [], [], []]
+    names: dict[str, list[str]] = {name: [] for name in NAMES}
     times: list[np.ndarray] = []
     points: list[np.ndarray] = []
     with file:
         for group in range(file.num_row_groups):
-            *columns, clocks, paths = file.read_row_group(group).combine_chunks().columns
-            for column, values in zip(names, columns, strict=True):
-                column.extend(values.to_pylist())
-            times += _split(clocks.chunk(0).flatten().to_numpy(), clocks.chunk(0))
-            inner = paths.chunk(0).flatten()
-            points += _split(inner.flatten().to_numpy().reshape(len(inner), -1), paths.chunk(0))
+            table = file.read_row_group(group).combine_chunks()
+            for name, column in names.items():
+                column.extend(table[name].to_pylist())
+            clocks, paths = table["time"].chunk(0), table["points"].chunk(0)
+            times += _split(clocks.flatten().to_numpy(), clocks)
+            inner = paths.flatten()
+            points += _split(inner.flatten().to_numpy().reshape(len(inner), -1), paths)
     return TrajectorySet(
-        *names,
+        item_ids=names["item_id"],
+        labels=names["label"],
+        groups=names["group"],
+        splits=names["split"],
         times=times,
         points=points,
         classes=described["classes"],
@@ -122,8 +124,9 @@ def read_items(path: Path | str) -> Items:
     """The items of a trajectory file without their paths. Raises UserError as `read_trajectories` does."""
     file, described = _open(path)
     with file:
-        table = file.read(columns=SCHEMA.names[:4])
-    return Items(*(table[name].to_pylist() for name in SCHEMA.names[:4]), classes=described["classes"])
+        table = file.read(columns=list(NAMES))
+    item_ids, labels, groups, splits = (table[name].to_pylist() for name in NAMES)
+    return Items(item_ids, labels, groups, splits, described["classes"])
 
 
 def _open(path: Path | str) -> tuple[pq.ParquetFile, dict]:

@@ -44,7 +44,9 @@ def ungrouped(parsed: Parsed, twins: Sequence[Sequence[int]]) -> dict[int, str]:
         for index in others:
             if parsed.groups[index] != parsed.groups[first]:
                 copied = parsed.item_ids[first]
-                found[index] = f"exact copy of {copied}, in another group (group_duplicates in the card joins them)"
+                found[index] = (
+                    f"exact copy of {copied}, in another group (group_duplicates in the card joins them)"
+                )
     return found
 
 
