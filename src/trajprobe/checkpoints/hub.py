@@ -153,9 +153,13 @@ def _asked(repository: str, revision: str | None, file: str | None, ask: Callabl
         with _told(repository, revision, file):
             return ask()
 
-    return persist(
-        attempt, lambda reason: f"{source(repository, revision)}: the hub at {_endpoint()} gave up: {reason}"
-    )
+    def gave_up(reason: str) -> str:
+        return (
+            f"{source(repository, revision)}: {_endpoint()} does not answer: {reason}; check the network, or let "
+            "HF_ENDPOINT name another server or TRAJPROBE_MIRROR a folder with the files"
+        )
+
+    return persist(attempt, gave_up)
 
 
 @contextmanager

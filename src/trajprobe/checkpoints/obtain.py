@@ -50,7 +50,7 @@ def obtain(weights: Named, patterns: Sequence[str] = ()) -> Obtained:
             return _file(one, f"hub:{weights.hub}/{file}", weights.revision)
         case UrlWeights():
             return _file(download_verified(weights.url, sha256=weights.sha256), weights.url, None)
-        case FileWeights():
+        case _:
             return _local(weights, patterns)
 
 

@@ -4,7 +4,7 @@ import os
 
 from trajprobe import paths
 from trajprobe.checkpoints.obtain import drop_download
-from trajprobe.encoders.families import family
+from trajprobe.encoders.fetching import fetch
 from trajprobe.files import atomic, write_json
 from trajprobe.params.encoder_card import FileWeights, HubWeights, UrlWeights, load_encoder_card
 
@@ -18,7 +18,7 @@ def run(encoder: str) -> str:
     card = load_encoder_card(encoder)
     with atomic(paths.weights(encoder)) as folder:
         folder.mkdir()
-        record = family(card.family).fetch(card, folder)
+        record = fetch(card, folder)
         write_json(folder / "provenance.json", record)
     if os.environ.get("TRAJPROBE_DROP_DOWNLOADS") == "1" and isinstance(
         card.weights, HubWeights | UrlWeights | FileWeights
