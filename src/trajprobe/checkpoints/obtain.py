@@ -41,26 +41,23 @@ def obtain(weights: Named, patterns: Sequence[str] = ()) -> Obtained:
     patterns: which files to take where the card names a whole repository or folder ("config.json", "*.safetensors").
     Raises UserError, one line, where they cannot be had whole, or have another digest.
     """
-    match weights:
-        case HubWeights(file=None):
-            folder, found = hub_files(weights.hub, patterns, revision=weights.revision)
-            return _folder(folder, found, f"hub:{weights.hub}", weights)
-        case HubWeights(file=str(file)):
-            one = hub_file(weights.hub, file, revision=weights.revision, sha256=weights.sha256)
-            return _file(one, f"hub:{weights.hub}/{file}", weights.revision)
-        case UrlWeights():
-            return _file(download_verified(weights.url, sha256=weights.sha256), weights.url, None)
-        case _:
-            return _local(weights, patterns)
+    if isinstance(weights, FileWeights):
+        return _local(weights, patterns)
+    if isinstance(weights, UrlWeights):
+        return _file(download_verified(weights.url, sha256=weights.sha256), weights.url, None)
+    if weights.file is None:
+        folder, found = hub_files(weights.hub, patterns, revision=weights.revision)
+        return _folder(folder, found, f"hub:{weights.hub}", weights)
+    one = hub_file(weights.hub, weights.file, revision=weights.revision, sha256=weights.sha256)
+    return _file(one, f"hub:{weights.hub}/{weights.file}", weights.revision)
 
 
 def drop_download(weights: Named) -> None:
     """Remove from the cache what `obtain` put there for these weights; the digests stay on record."""
-    match weights:
-        case HubWeights():
-            drop(source(weights.hub, weights.revision), weights.file)
-        case UrlWeights():
-            drop(weights.url, url_name(weights.url))
+    if isinstance(weights, HubWeights):
+        drop(source(weights.hub, weights.revision), weights.file)
+    elif isinstance(weights, UrlWeights):
+        drop(weights.url, url_name(weights.url))
 
 
 def _file(found: Verified, where: str, revision: str | None) -> Obtained:
