@@ -26,13 +26,25 @@ from trajprobe.params.types import (
 )
 
 
+def _is_a_path(points: list[int]) -> list[int]:
+    if points[0] < 2:
+        raise ValueError("should be at least 2 points")
+    return points
+
+
+def _moves(speed: list[float]) -> list[float]:
+    if speed[0] <= 0:
+        raise ValueError("should be above 0")
+    return speed
+
+
 class Synthesis(Section):
     """How labelled paths are made when `source` is synthetic."""
 
     families: Annotated[Names, Field(min_length=2)]
     per_class: Annotated[int, Field(ge=2)]
-    points: IntRange
-    speed: Range
+    points: Annotated[IntRange, AfterValidator(_is_a_path)]
+    speed: Annotated[Range, AfterValidator(_moves)]
     noise: NonNegative
     orientation: Literal["random", "upright", "fixed"]
     seed: Seed
