@@ -5,6 +5,7 @@ where it was; whatever two experiments share (videos, features) is computed once
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,8 @@ def run(path: Path) -> str:
         options = [part for override in overrides for part in ("-S", override)]
         _dvc("exp", "run", "--queue", "-n", experiment_name(path, name), *options)
     if missing:
-        subprocess.run([sys.executable, "-m", "dvc", "exp", "run", "--run-all", "-j", "1"], check=False)
+        command = [sys.executable, "-m", "dvc", "exp", "run", "--run-all", "-j", "1"]
+        subprocess.run(command, env=_environment(), check=False)
     done = _results(path, study)
     failed = [name for name in study.experiments if name not in done]
     if failed:
@@ -41,13 +43,14 @@ def run(path: Path) -> str:
 
 def show(path: Path) -> None:
     """Print the question and one row an experiment: items, accuracies, gain, interval, what could be seen, verdict."""
-    from rich.console import Console
     from rich.table import Table
+
+    from trajprobe.commands.console import console
 
     study = load_study(path)
     results = _results(path, study)
-    console = Console()
-    console.print(" ".join(study.question.split()), style="bold")
+    out = console()
+    out.print(" ".join(study.question.split()), style="bold")
     table = Table("experiment", "items", "pretrained", "random", "gain", "interval", "detectable", "verdict")
     for name in study.experiments:
         if (row := results.get(name)) is None:
@@ -63,12 +66,12 @@ def show(path: Path) -> None:
             f"±{100 * row['minimum_detectable_gain']:.1f}",
             str(row["verdict"]).replace("_", " "),
         )
-    console.print(table)
-    console.print(
+    out.print(table)
+    out.print(
         "Gain, its interval, and the smallest gain the data could have detected are in points of accuracy."
     )
     if study.remarks:
-        console.print(" ".join(study.remarks.split()))
+        out.print(" ".join(study.remarks.split()))
 
 
 def experiment_name(path: Path, experiment: str) -> str:
@@ -111,6 +114,14 @@ def _last_error(path: Path, experiment: str) -> str:
 def _hydra(value: Any) -> str:
     """A value in the grammar of `dvc exp run -S`, in which JSON's lists, numbers and booleans are valid."""
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _environment() -> dict[str, str]:
+    # DVC's queue worker looks for `dvc`, and the stages for `trajprobe`, on PATH; without them it waits forever.
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+    }
 
 
 def _dvc(*arguments: str) -> str:

@@ -1,0 +1,126 @@
+"""Studies against DVC itself: a pipeline of one second, whose experiments are queued, resumed, and shown.
+
+The oracle is what the toy pipeline must yield for each override; the toy refuses one value, as a failing stage would.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from trajprobe.commands import study
+from trajprobe.errors import UserError
+from trajprobe.params.study_file import load_study
+
+ROOT = Path(__file__).parents[2]
+TOY = """
+import json, pathlib, sys, yaml
+params = yaml.safe_load(open("params.yaml"))
+seed = params["compare"]["seed"]
+if seed == 13:
+    sys.exit("error: thirteen is refused")
+pathlib.Path("metrics").mkdir(exist_ok=True)
+runs = pathlib.Path(sys.argv[1]); runs.write_text(runs.read_text() + f"{seed} " if runs.exists() else f"{seed} ")
+json.dump({"n_items": 40, "random_accuracy": 0.5, "gain": seed / 100, "gain_ci_low": -0.01, "gain_ci_high": 0.2,
+           "minimum_detectable_gain": 0.1, "verdict": "no_difference"}, open("metrics/summary.json", "w"))
+"""
+STUDY = {
+    "question": "Does the seed matter?",
+    "shared": {"compare.rope": 0.05},
+    "experiments": {"one": {"compare.seed": 1}, "two": {"compare.seed": 2, "encoders": ["magvit2_mini"]}},
+    "remarks": "It should not.",
+}
+
+
+def git(*arguments: str) -> None:
+    subprocess.run(
+        ["git", "-c", "user.name=t", "-c", "user.email=t@e.org", *arguments], check=True, capture_output=True
+    )
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A DVC repository at cwd; returns the file in which its one stage logs the seeds it ran with."""
+    repository = tmp_path / "toy"
+    repository.mkdir()
+    monkeypatch.chdir(repository)
+    runs = tmp_path / "runs"
+    Path("params.yaml").write_text((ROOT / "params.yaml").read_text())
+    Path("toy.py").write_text(TOY)
+    stage = {
+        "cmd": f"{sys.executable} toy.py {runs}",
+        "params": ["compare"],
+        "metrics": [{"metrics/summary.json": {"cache": False}}],
+    }
+    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {"toy": stage}}))
+    Path("studies").mkdir()
+    Path("studies/seeds.yaml").write_text(yaml.safe_dump(STUDY))
+    git("init", "-q")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], check=True)
+    git("add", "-A")
+    git("commit", "-q", "-m", "toy")
+    return runs
+
+
+@pytest.mark.e2e
+def test_a_study_runs_what_is_missing_and_shows_one_row_each(
+    toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path("studies/seeds.yaml")
+    with_a_failure = STUDY | {"experiments": {"one": {"compare.seed": 1}, "bad": {"compare.seed": 13}}}
+    path.write_text(yaml.safe_dump(with_a_failure))
+    with pytest.raises(UserError, match=r"1 of 2 experiments .* bad: thirteen is refused"):
+        study.run(path)
+    assert toy.read_text().split() == ["1"]
+
+    path.write_text(yaml.safe_dump(STUDY))
+    assert study.run(path).startswith("1 run, 1 already there")
+    assert study.run(path).startswith("0 run, 2 already there")
+    assert toy.read_text().split() == ["1", "2"]  # nothing was run twice
+
+    path.write_text(
+        yaml.safe_dump(STUDY | {"experiments": STUDY["experiments"] | {"bad": {"compare.seed": 13}}})
+    )
+    capsys.readouterr()
+    study.show(path)
+    shown = capsys.readouterr().out
+    assert "Does the seed matter?" in shown
+    assert "It should not." in shown
+    rows = {line.split()[1]: line for line in shown.splitlines() if line.startswith("│")}
+    assert "+2.0" in rows["two"]
+    assert "-1.0 to +20.0" in rows["two"]
+    assert "not run" in rows["bad"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ({"render.frame": 5}, "no key render.frame; did you mean frames"),
+        ({"rendr.frames": 5}, "no key rendr.frames"),
+        ({"render.frames": "five"}, "render.frames: required a whole number"),
+    ],
+)
+def test_a_wrong_override_is_refused_before_anything_runs(
+    overrides: dict, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump({"question": "?", "experiments": {"first": overrides}}))
+    with pytest.raises(UserError) as caught:
+        load_study(path)
+    assert expected in str(caught.value)
+    assert "experiments.first" in str(caught.value)
+
+
+def test_an_override_reaches_dvc_as_hydra_reads_it() -> None:
+    assert study._hydra(["a", "b"]) == '["a", "b"]'
+    assert study._hydra(True) == "true"
+    assert study._hydra("noise") == "noise"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_studies_we_ship_are_valid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert load_study(path).experiments
