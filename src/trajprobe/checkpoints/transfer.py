@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import requests
+import urllib3
 
 from trajprobe.errors import UserError
 from trajprobe.progress import Advance, progress
@@ -118,15 +119,15 @@ def persist(
     """The value of `attempt`, tried again where it raises Broken, with longer and longer pauses.
 
     gave_up: the message of the UserError that ends it after ATTEMPTS in a row without progress, from the last reason.
-    arrived: how many bytes there are by now; an attempt that adds a CHUNK is progress.
+    arrived: how many bytes there are by now; a CHUNK more than there ever were is progress.
     """
-    failures = 0
+    failures, most = 0, arrived()
     while True:
-        before = arrived()
         try:
             return attempt()
         except Broken as broken:
-            failures = 1 if arrived() - before >= CHUNK else failures + 1
+            failures = 1 if arrived() - most >= CHUNK else failures + 1
+            most = max(most, arrived())
             if failures == ATTEMPTS:
                 raise UserError(gave_up(str(broken))) from None
             wait = BACKOFF * 2 ** (failures - 1) if broken.wait is None else broken.wait
@@ -164,7 +165,7 @@ def _attempt(session: requests.Session, url: str, part: _Part, name: str) -> Non
         raise UserError(f"{url}: redirected more than {REDIRECTS} times; check the address") from None
     except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL) as error:
         raise UserError(f"{url}: leads to an address that is not http(s) ({_reason(error)})") from None
-    except requests.exceptions.RequestException as error:
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
         raise Broken(_reason(error)) from None
     if part.total is not None and part.size != part.total:
         raise Broken(f"it announced {part.total} bytes and sent {part.size}")
@@ -203,7 +204,8 @@ def _receive(response: requests.Response, part: _Part, name: str) -> None:
         resumed = f" (from {done / 1e6:.1f} MB on)" if done else ""
         bar = progress(f"downloading {name}{resumed}", part.total - done, "bytes")
     with bar as advance, part.path.open("ab") as file:
-        for chunk in response.iter_content(CHUNK):
+        # Whatever has arrived is written at once: iter_content would wait for a whole chunk, and lose it in a cut.
+        while chunk := response.raw.read1(CHUNK):
             file.write(chunk)
             advance(len(chunk))
 

@@ -1,0 +1,348 @@
+"""Held: whatever a server does, a download ends with exactly the served bytes or with one line, and nothing partial.
+
+The oracle is the bytes that were put on the server; the server is real, on the loopback.
+"""
+
+import hashlib
+import multiprocessing
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from servers import Chunked, Cut, Deaf, Elsewhere, Lie, Other, Server, Status, Unmarked
+
+from trajprobe.checkpoints import transfer
+from trajprobe.checkpoints.cache import drop, slot
+from trajprobe.checkpoints.download import download, download_verified
+from trajprobe.errors import UserError
+
+CONTENT = bytes(range(256)) * 8192  # 2 MiB
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+PATH = "/folder/weights.ckpt"
+
+
+def one_line(error: pytest.ExceptionInfo[UserError]) -> str:
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+def leftovers(cache: Path) -> set[str]:
+    return {path.name for path in cache.rglob("*") if path.is_file()} - {
+        "weights.ckpt.lock",
+        "weights.ckpt.digest.json",
+    }
+
+
+def test_a_file_comes_whole_and_is_fetched_once(server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    found = download_verified(url)
+    assert found.path.read_bytes() == CONTENT
+    assert (found.sha256, found.bytes) == (DIGEST, len(CONTENT))
+    assert download(url, sha256=DIGEST) == found.path
+    assert len(server.requests) == 1
+    assert leftovers(download_cache) == {"weights.ckpt"}
+
+
+def test_addresses_that_end_alike_do_not_clash(server: Server, download_cache: Path) -> None:
+    first, second = server.put("/a/model.bin", b"first"), server.put("/b/model.bin", b"second")
+    assert download(first).read_bytes() == b"first"
+    assert download(second).read_bytes() == b"second"
+    assert download(first).read_bytes() == b"first"
+
+
+def test_cut_connections_are_resumed_at_the_byte(server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    server.faults[PATH].extend([Cut(700_000), Cut(0), Cut(900_001)])
+    assert download(url).read_bytes() == CONTENT
+    assert [headers.get("Range") for headers in server.gets(PATH)] == [
+        None,
+        "bytes=700000-",
+        "bytes=700000-",
+        "bytes=1600001-",
+    ]
+
+
+def test_a_later_run_goes_on_where_an_earlier_one_gave_up(server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    server.faults[PATH].extend([Cut(500_000)] + [Cut(0)] * (transfer.ATTEMPTS - 1))
+    with pytest.raises(UserError) as error:
+        download(url)
+    assert "gave up after 6 attempts" in one_line(error)
+    assert "0.5 MB are kept" in one_line(error)
+    assert leftovers(download_cache) == {"weights.ckpt.part", "weights.ckpt.part.json"}
+    assert download(url).read_bytes() == CONTENT
+    assert server.gets(PATH)[-1]["Range"] == "bytes=500000-"
+    assert leftovers(download_cache) == {"weights.ckpt"}
+
+
+def test_a_part_of_another_version_is_not_continued(server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    server.faults[PATH].extend([Cut(500_000)] + [Status(503)] * transfer.ATTEMPTS)
+    with pytest.raises(UserError):
+        download(url)
+    server.faults[PATH].clear()
+    changed = CONTENT[::-1]
+    server.put(PATH, changed)
+    assert download(url).read_bytes() == changed
+    assert server.gets(PATH)[-1]["Range"] == "bytes=500000-"
+
+
+@pytest.mark.parametrize("note", ["", "{}", '{"url": "http://other/", "validator": "x", "total": 3}', "[1]"])
+def test_a_part_without_its_note_is_not_continued(note: str, server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    (slot(url) / "weights.ckpt.part").write_bytes(b"something else")
+    if note:
+        (slot(url) / "weights.ckpt.part.json").write_text(note)
+    assert download(url).read_bytes() == CONTENT
+    assert "Range" not in server.gets(PATH)[-1]
+
+
+@pytest.mark.parametrize(
+    "headers", [{"ETag": 'W/"weak"'}, {"ETag": 'W/"weak"', "Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"}]
+)
+def test_without_a_strong_tag_the_date_names_the_version(
+    headers: dict[str, str], server: Server, download_cache: Path
+) -> None:
+    url = server.put(PATH, CONTENT, **headers)
+    server.faults[PATH].append(Cut(500_000))
+    assert download(url).read_bytes() == CONTENT
+    assert server.gets(PATH)[1].get("If-Range") == headers.get("Last-Modified")
+
+
+@pytest.mark.parametrize("fault", [Deaf(), Elsewhere(), Status(416)])
+def test_a_range_that_is_not_served_starts_over(fault: object, server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    server.faults[PATH].extend([Cut(500_000), fault])
+    assert download(url).read_bytes() == CONTENT
+
+
+def test_too_long_a_length_is_told(server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    server.faults[PATH].extend([Lie(len(CONTENT) + 7)] * 20)
+    with pytest.raises(UserError) as error:
+        download(url)
+    assert "gave up" in one_line(error)
+    assert "weights.ckpt" not in leftovers(download_cache)
+
+
+def test_too_short_a_length_is_told_by_the_digest(server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    server.faults[PATH].append(Lie(len(CONTENT) - 7))
+    with pytest.raises(UserError) as error:
+        download(url, sha256=DIGEST)
+    assert "wrong digest" in one_line(error)
+    assert not leftovers(download_cache)
+
+
+def test_a_body_in_chunks_needs_no_length(server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    server.faults[PATH].append(Chunked())
+    assert download(url).read_bytes() == CONTENT
+
+
+def test_a_body_whose_end_cannot_be_told_from_a_cut_is_refused(server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    server.faults[PATH].append(Unmarked())
+    with pytest.raises(UserError) as error:
+        download(url)
+    assert "no length" in one_line(error)
+
+
+def test_a_wrong_digest_removes_the_file(server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    server.faults[PATH].append(Other(CONTENT[::-1]))
+    with pytest.raises(UserError) as error:
+        download(url, sha256=DIGEST)
+    assert DIGEST in one_line(error)
+    assert hashlib.sha256(CONTENT[::-1]).hexdigest() in one_line(error)
+    assert not leftovers(download_cache)
+    assert download(url, sha256=DIGEST).read_bytes() == CONTENT
+
+
+def test_the_first_digest_binds_later_downloads(server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    download(url)
+    drop(url, "weights.ckpt")
+    changed = server.put(PATH, CONTENT[::-1])
+    with pytest.raises(UserError) as error:
+        download(url)
+    assert "first seen as" in one_line(error)
+    assert DIGEST in one_line(error)
+    # Who pins the new digest has decided; from then on that one binds.
+    assert download(changed, sha256=hashlib.sha256(CONTENT[::-1]).hexdigest()).read_bytes() == CONTENT[::-1]
+    assert download(url).read_bytes() == CONTENT[::-1]
+
+
+def test_a_cached_file_that_changed_is_fetched_anew(server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    path = download(url)
+    path.write_bytes(CONTENT[:-1] + b"?")
+    assert download(url).read_bytes() == CONTENT
+    assert len(server.gets(PATH)) == 2
+
+
+def test_a_damaged_record_is_told(server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    path = download(url)
+    path.with_name("weights.ckpt.digest.json").write_text("{")
+    with pytest.raises(UserError, match="delete it"):
+        download(url)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (401, "login"),
+        (403, "TRAJPROBE_MIRROR"),
+        (404, "no such file"),
+        (410, "no such file"),
+        (418, "answered 418"),
+    ],
+)
+def test_refusals_are_one_line_at_once(code: int, words: str, server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    server.faults[PATH].append(Status(code))
+    with pytest.raises(UserError) as error:
+        download(url)
+    assert words in one_line(error)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_a_busy_server_is_asked_again(code: int, server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    server.faults[PATH].extend([Status(code)] * 3)
+    assert download(url).read_bytes() == CONTENT
+
+
+def test_a_server_that_stays_busy_ends_in_one_line(server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    server.faults[PATH].extend([Status(503)] * 20)
+    with pytest.raises(UserError) as error:
+        download(url)
+    assert "503" in one_line(error)
+    assert len(server.requests) == transfer.ATTEMPTS
+
+
+def test_retry_after_is_heeded(server: Server, download_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(transfer.time, "sleep", waits.append)
+    url = server.put(PATH, CONTENT)
+    soon = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 30))
+    server.faults[PATH].extend([Status(429, {"Retry-After": after}) for after in ("7", soon, "soon", "-3")])
+    assert download(url).read_bytes() == CONTENT
+    assert waits[0] == 7
+    assert 25 < waits[1] <= 30
+    assert waits[2:] == [transfer.BACKOFF * 4, transfer.BACKOFF * 8]
+
+
+def test_a_wait_without_end_is_told(server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    server.faults[PATH].append(Status(429, {"Retry-After": "3600"}))
+    with pytest.raises(UserError, match="wait 3600 s"):
+        download(url)
+
+
+def test_redirects_are_followed_but_not_for_ever(server: Server, download_cache: Path) -> None:
+    server.put("/moved", CONTENT)
+    url = server.put(PATH, b"")
+    server.faults[PATH].append(Status(302, {"Location": "/moved"}))
+    assert download(url).read_bytes() == CONTENT
+    loop = server.put("/loop", b"")
+    server.faults["/loop"].extend([Status(302, {"Location": "/loop"})] * 50)
+    with pytest.raises(UserError, match="redirected more than"):
+        download(loop)
+
+
+@pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://localhost/x"])
+def test_redirects_do_not_leave_http(place: str, server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, b"")
+    server.faults[PATH].append(Status(302, {"Location": place}))
+    with pytest.raises(UserError, match=r"not http\(s\)"):
+        download(url)
+
+
+def test_a_server_that_is_not_there_is_told(download_cache: Path) -> None:
+    with pytest.raises(UserError) as error:
+        download("http://127.0.0.1:9/weights.ckpt")
+    assert "refused" in one_line(error)
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://host/file", "file:///a/b", "http://host/", "http://host/a/..", "weights.ckpt"]
+)
+def test_only_addresses_of_files_are_taken(url: str, download_cache: Path) -> None:
+    with pytest.raises(UserError, match="must be an http"):
+        download(url)
+
+
+def test_a_full_disk_is_told_before_the_first_byte(
+    server: Server, download_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(download_cache.parent)
+    monkeypatch.setattr(
+        transfer.shutil, "disk_usage", lambda _: usage._replace(free=transfer.SPARE + len(CONTENT) - 1)
+    )
+    url = server.put(PATH, CONTENT)
+    with pytest.raises(UserError) as error:
+        download(url)
+    assert "69 MB" in one_line(error)
+    assert "TRAJPROBE_CACHE" in one_line(error)
+    assert "weights.ckpt.part" not in leftovers(download_cache)
+
+
+def test_a_cache_that_is_a_file_is_told(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("TRAJPROBE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UserError, match="TRAJPROBE_CACHE"):
+        download(server.put(PATH, CONTENT))
+
+
+def _download(arguments: tuple[str, str]) -> bytes:
+    return download(*arguments[:1]).read_bytes()
+
+
+def test_however_many_ask_it_is_fetched_once(server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        assert set(pool.map(_download, [(url, "")] * 8)) == {CONTENT}
+    assert len(server.requests) == 1
+
+
+def test_the_mirror_folder_comes_first_and_is_checked(
+    server: Server, download_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / "weights.ckpt").write_bytes(CONTENT)
+    monkeypatch.setenv("TRAJPROBE_MIRROR", str(mirror))
+    assert download(server.url + PATH, sha256=DIGEST) == mirror / "weights.ckpt"
+    assert not server.requests
+    with pytest.raises(UserError) as error:
+        download(server.url + PATH, sha256="0" * 64)
+    assert "removed" not in one_line(error)
+    assert (mirror / "weights.ckpt").read_bytes() == CONTENT
+    # What the mirror lacks comes from the network; what it calls otherwise is found by `name`.
+    assert download(server.put("/other.bin", b"other")).read_bytes() == b"other"
+    assert download(server.url + "/x.bin", name="weights.ckpt").read_bytes() == CONTENT
+
+
+def test_the_mirror_may_be_an_address(
+    server: Server, download_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.put("/mirror/weights.ckpt", CONTENT)
+    monkeypatch.setenv("TRAJPROBE_MIRROR", server.url + "/mirror/")
+    assert download("http://127.0.0.1:9/weights.ckpt").read_bytes() == CONTENT
+    assert download(server.put("/other.bin", b"other")).read_bytes() == b"other"
+
+
+def test_a_mirror_that_is_not_there_is_told(
+    server: Server, download_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRAJPROBE_MIRROR", "/no/such/folder")
+    with pytest.raises(UserError, match="TRAJPROBE_MIRROR"):
+        download(server.put(PATH, CONTENT))

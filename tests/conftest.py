@@ -1,0 +1,36 @@
+"""Fixtures for everything that fetches: a server that misbehaves, and a cache that no other test has seen."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from servers import Server, serving
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A web server on the loopback; see servers.py for what it can be told to do wrong."""
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def download_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty TRAJPROBE_CACHE, no mirror, no account on the hub, and attempts that follow each other at once."""
+    from huggingface_hub import constants
+
+    from trajprobe.checkpoints import transfer
+
+    for name in (
+        "TRAJPROBE_MIRROR",
+        "TRAJPROBE_DROP_DOWNLOADS",
+        "HF_ENDPOINT",
+        "HF_TOKEN",
+        "HUGGING_FACE_HUB_TOKEN",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(transfer, "BACKOFF", 0.001)
+    monkeypatch.setenv("TRAJPROBE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
