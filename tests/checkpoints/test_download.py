@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from servers import Chunked, Cut, Deaf, Elsewhere, Lie, Other, Server, Status, Unmarked
 
+from servers import Chunked, Cut, Deaf, Elsewhere, Lie, Other, Server, Status, Unmarked
 from trajprobe.checkpoints import transfer
 from trajprobe.checkpoints.cache import drop, slot
 from trajprobe.checkpoints.download import download, download_verified
