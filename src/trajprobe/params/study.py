@@ -43,11 +43,18 @@ class Synthesis(Section):
 
     families: Annotated[Names, Field(min_length=2)]
     per_class: Annotated[int, Field(ge=2)]
+    test_per_class: Count = 0
     points: Annotated[IntRange, AfterValidator(_is_a_path)]
     speed: Annotated[Range, AfterValidator(_moves)]
     noise: NonNegative
     orientation: Literal["random", "upright", "fixed"]
     seed: Seed
+
+    @model_validator(mode="after")
+    def _leaves_items_to_train_on(self) -> "Synthesis":
+        if self.test_per_class > self.per_class - 2:
+            raise ValueError("a test_per_class that leaves at least 2 of per_class to train on")
+        return self
 
 
 class Trajectories(Section):

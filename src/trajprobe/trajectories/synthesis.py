@@ -21,22 +21,25 @@ from trajprobe.trajectories.parsed import Parsed, parse
 def synthesise(synthesis: Synthesis, advance: Advance) -> Parsed:
     """`per_class` items of each family, family by family; `advance` is told of each item.
 
+    With `test_per_class`, the last so many of each family are marked `test` and the others `train`.
+
     Raises UserError for an unknown family, with the nearest known names.
     """
     for name in synthesis.families:
         if name not in FAMILIES:
             known = nearest(name, list(FAMILIES))
             raise UserError(f"params.yaml: synthesis.families: no family {name!r}; {known}")
-    item_ids, labels, times, points = [], [], [], []
+    item_ids, labels, splits, times, points = [], [], [], [], []
     for name in synthesis.families:
         for index in range(synthesis.per_class):
             clock, path = sample_item(FAMILIES[name], index, synthesis)
             item_ids.append(f"{name}_{index:06d}")
             labels.append(name)
+            splits.append(_split(index, synthesis))
             times.append(clock)
             points.append(path)
             advance()
-    return parse(labels, points, times=times, item_ids=item_ids, classes=synthesis.families)
+    return parse(labels, points, times=times, item_ids=item_ids, splits=splits, classes=synthesis.families)
 
 
 def sample_item(family: Family, index: int, synthesis: Synthesis) -> tuple[np.ndarray, np.ndarray]:
@@ -72,6 +75,12 @@ def rotation(quaternion: np.ndarray) -> np.ndarray:
             [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
         ]
     )
+
+
+def _split(index: int, synthesis: Synthesis) -> str:
+    if not synthesis.test_per_class:
+        return ""
+    return "train" if index < synthesis.per_class - synthesis.test_per_class else "test"
 
 
 def _code(name: str) -> int:
