@@ -15,6 +15,10 @@ def family(name: str) -> Family:
             from trajprobe.encoders import stem
 
             return stem
+        case "transformers":
+            from trajprobe.encoders import hub_vision
+
+            return hub_vision
         case "resnet":
             from trajprobe.encoders import resnet
 

@@ -17,6 +17,7 @@ from torch.nn.functional import pad, relu
 
 from trajprobe.encoders.preprocess import prepare
 from trajprobe.encoders.protocol import FeatureMap
+from trajprobe.encoders.random_arm import keep_pretrained
 from trajprobe.errors import UserError
 from trajprobe.params.encoder_card import EncoderCard, Input
 from trajprobe.params.loading import validate
@@ -127,4 +128,6 @@ def initialise(card: EncoderCard, folder: Path, seed: int, device: torch.device)
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, generator=generator)
+    if card.features.random.keeps_pretrained:
+        keep_pretrained(model, load_file(folder / "encoder.safetensors"), card.features.random, seed)
     return ResNet(model.to(device), card.input)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trajprobe import paths
 from trajprobe.errors import UserError
@@ -60,11 +60,30 @@ class Input(Section):
     scale: str
 
 
+class RandomArm(Section):
+    """What the random arm keeps of the pretraining; by default nothing (see encoders/random_arm.py)."""
+
+    recipe: Literal["initialisation", "shuffled_weights"] = "initialisation"
+    positions: Literal["initialisation", "pretrained"] = "initialisation"
+
+    @property
+    def keeps_pretrained(self) -> bool:
+        return self != RandomArm()
+
+
 class CardFeatures(Section):
-    """Layers and poolings; the first of each is what the headline reports."""
+    """Layers and poolings; the first of each is what the headline reports.
+
+    order_blind: the arms that cannot tell the order of frames, as far as the card's author knows.
+    """
 
     layer: Names
     pooling: Names
+    random: RandomArm = RandomArm()
+    order_blind: list[Literal["pretrained", "random"]] = Field(default_factory=list)
+
+
+KEEPERS = ("transformers", "resnet")  # families whose random arm can keep something
 
 
 class EncoderCard(Section):
@@ -77,6 +96,12 @@ class EncoderCard(Section):
     licence: str
     input: Input
     features: CardFeatures
+
+    @model_validator(mode="after")
+    def _can_keep(self) -> "EncoderCard":
+        if self.features.random.keeps_pretrained and self.family not in KEEPERS:
+            raise ValueError(f"features.random is for the families {' and '.join(KEEPERS)} only")
+        return self
 
 
 def load_encoder_card(encoder: str) -> EncoderCard:

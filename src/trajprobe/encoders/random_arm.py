@@ -1,0 +1,42 @@
+"""Random arms that keep something of the pretraining, to tell apart what it is that helps.
+
+By default the random arm is the architecture's own initialisation. Some architectures start blind to time: their
+position embeddings are zero until they are trained, so part of what the pretraining gains is only "has a clock".
+With `positions: pretrained` the random arm gets the trained clock. And trained weights have another scale than
+fresh ones: with `recipe: shuffled_weights` each tensor keeps its trained values and loses only their places.
+"""
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from trajprobe.errors import UserError
+from trajprobe.params.encoder_card import RandomArm
+
+POSITIONS = re.compile(r"(pos|position|time|temporal)_embed")
+
+
+def keep_pretrained(
+    module: nn.Module, pretrained: Mapping[str, torch.Tensor], arm: RandomArm, seed: int
+) -> None:
+    """Put into the freshly initialised `module` what `arm` keeps of the `pretrained` state dict.
+
+    Shuffling draws from a generator of its own, seeded with `seed`. Raises UserError where positions are to be kept
+    and the module has none.
+    """
+    if arm.recipe == "shuffled_weights":
+        generator = torch.Generator().manual_seed(seed)
+        for name, parameter in sorted(module.named_parameters()):
+            values = pretrained[name].flatten()
+            order = torch.randperm(len(values), generator=generator)
+            parameter.data.copy_(values[order].view_as(parameter))
+    if arm.positions == "pretrained":
+        kept = [name for name, _ in module.named_parameters() if POSITIONS.search(name)]
+        if not kept:
+            raise UserError(
+                "card: features.random.positions: this architecture learns no positions that could be kept"
+            )
+        for name in kept:
+            module.get_parameter(name).data.copy_(pretrained[name])
