@@ -70,7 +70,9 @@ def parse(
         splits=list(splits) if splits is not None else [""] * len(labels),
         times=clock,
         points=relative,
-        classes=list(classes) if classes is not None else in_natural_order(set(labels) - {""}),
+        classes=list(classes)
+        if classes is not None
+        else in_natural_order({label for label in labels if label.strip()}),
         defects=dict(defects or {}),
     )
 
