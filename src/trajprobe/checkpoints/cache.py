@@ -74,6 +74,8 @@ def kept(
     not have it, and so does this function. Raises UserError where the file cannot be had whole, or is another one.
     """
     target = slot(source) / name
+    if ".." in target.parts or Path(name).is_absolute():
+        raise UserError(f"{source}: names a file outside its folder: {name!a}")
     target.parent.mkdir(parents=True, exist_ok=True)
     places = mirrored(*mirror_names)
     with _alone(target):

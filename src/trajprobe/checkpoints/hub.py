@@ -83,9 +83,13 @@ def _file(
     def bring(target: Path) -> Promise:
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
-        where = hf_hub_url(repository, file, revision=commit, endpoint=_endpoint())
-        metadata = _asked(repository, revision, file, lambda: get_hf_file_metadata(where, token=_token()))
-        exact = hf_hub_url(repository, file, revision=metadata.commit_hash or commit, endpoint=_endpoint())
+        def where(at: str | None) -> str:
+            return hf_hub_url(repository, file, revision=at, endpoint=_endpoint())
+
+        metadata = _asked(
+            repository, revision, file, lambda: get_hf_file_metadata(where(commit), token=_token())
+        )
+        exact = where(metadata.commit_hash or commit)
         transfer(exact, target, {"Authorization": f"Bearer {_token()}"} if _token() else {})
         _check(target, metadata.size, metadata.etag, exact)
         return Promise(metadata.commit_hash, metadata.etag if len(metadata.etag or "") == 64 else None)
@@ -119,7 +123,7 @@ def _blob_id(path: Path) -> str:
 
 def _listing(repository: str, revision: str | None) -> tuple[str | None, list[str]]:
     """The commit and the file names of a revision, asked once and kept."""
-    path = slot(source(repository, revision)) / "listing.json"
+    path = slot(source(repository, revision)) / ".listing.json"
     if not path.exists():
         from huggingface_hub import HfApi
 
