@@ -22,6 +22,7 @@ Project = Callable[[np.ndarray], np.ndarray]
 
 STANDPOINTS = {"xy": (-90.0, 90.0), "xz": (-90.0, 0.0), "yz": (0.0, 0.0)}  # azimuth, elevation in degrees
 DISTANCE = 3.0  # of a perspective camera from the middle of the path, in radii of the path
+ROUNDING = 1e-9  # of the path's radius: what is smaller on the picture is an error of rounding
 
 
 def aim(points: np.ndarray, render: Render, y_axis: YAxis, rng: np.random.Generator) -> Project:
@@ -38,10 +39,9 @@ def aim(points: np.ndarray, render: Render, y_axis: YAxis, rng: np.random.Genera
     azimuth, elevation = _standpoint(points.shape[1], render, rng)
     rotation = _rotation(azimuth, elevation)
     middle = _middle(_upright(points, y_axis))
+    radius = float(np.linalg.norm(_upright(points, y_axis) - middle, axis=1).max())
     perspective = points.shape[1] == 3 and render.view == "3d" and render.camera.projection == "perspective"
-    distance = 0.0
-    if perspective:
-        distance = DISTANCE * float(np.linalg.norm(_upright(points, y_axis) - middle, axis=1).max())
+    distance = DISTANCE * radius if perspective else 0.0
 
     def look(points: np.ndarray) -> np.ndarray:
         seen = (_upright(points, y_axis) - middle) @ rotation.T  # right, up, towards the camera
@@ -50,7 +50,7 @@ def aim(points: np.ndarray, render: Render, y_axis: YAxis, rng: np.random.Genera
         return seen[:, :2]
 
     plane = look(points)
-    centre, scale = _middle(plane), _scale(plane, render)
+    centre, scale = _middle(plane), _scale(plane, radius, render)
 
     def project(points: np.ndarray) -> np.ndarray:
         return (look(points) - centre) * (scale, -scale) + render.size / 2
@@ -68,7 +68,7 @@ def _standpoint(dimensions: int, render: Render, rng: np.random.Generator) -> tu
     if render.view != "3d":
         return STANDPOINTS[render.view]
     azimuth, elevation = (
-        float(rng.uniform(*angle)) if isinstance(angle, list) else angle
+        rng.uniform(angle[0], angle[1]) if isinstance(angle, list) else angle
         for angle in (render.camera.azimuth, render.camera.elevation)
     )
     return azimuth, elevation
@@ -100,8 +100,12 @@ def _middle(points: np.ndarray) -> np.ndarray:
     return (points.min(axis=0) + points.max(axis=0)) / 2
 
 
-def _scale(plane: np.ndarray, render: Render) -> float:
+def _scale(plane: np.ndarray, radius: float, render: Render) -> float:
     """Pixels per unit, such that the ink of the path just fills the frame inside its margins."""
     room = render.size * (1 - 2 * render.margin) - 2 * max(render.line_width / 2, render.marker_radius)
     extent = float(np.ptp(plane, axis=0).max())
-    return room / extent if extent > 0 else 1.0  # an object at rest is a dot in the middle
+    if (
+        extent <= ROUNDING * radius
+    ):  # at rest, or a line seen end-on: a dot in the middle, not magnified rounding
+        return 0.0
+    return room / extent

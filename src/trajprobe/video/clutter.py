@@ -19,7 +19,9 @@ MUTED = 0.5  # share of the background in a distractor's colour
 NOISE_MEAN = 127.5  # grey levels, of a clip of nothing but noise
 NOISE_SD = 64.0  # of the same: a twentieth of the values are cut off at 0 or 255
 
-Shape = tuple[list[np.ndarray], list[int]]  # outlines, and what each does: 255 adds to the shape, 0 cuts out of it
+Shape = tuple[
+    list[np.ndarray], list[int]
+]  # outlines, and what each does: 255 adds to the shape, 0 cuts out of it
 
 
 def grounds(render: Render, rng: np.random.Generator) -> np.ndarray:

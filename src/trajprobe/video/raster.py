@@ -94,7 +94,9 @@ def blend(ground: np.ndarray, alpha: np.ndarray, colour: np.ndarray) -> np.ndarr
     return cv2.blendLinear(np.full(ground.shape, colour), ground, share, 255 - share)
 
 
-def stamp(picture: np.ndarray, outlines: Sequence[np.ndarray], values: Sequence[int], colour: np.ndarray) -> None:
+def stamp(
+    picture: np.ndarray, outlines: Sequence[np.ndarray], values: Sequence[int], colour: np.ndarray
+) -> None:
     """Draw a small shape in `colour` (3,) uint8 onto `picture` (S, S, 3) uint8, in place.
 
     outlines: as in `fill`; a value of 255 adds to the shape, 0 cuts a hole into it. What lies outside is cut off.

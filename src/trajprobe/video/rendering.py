@@ -92,5 +92,7 @@ def default_workers() -> int:
     """TRAJPROBE_WORKERS, or the number of cores. Raises UserError where it is not a whole number of at least 1."""
     text = os.environ.get("TRAJPROBE_WORKERS") or str(os.cpu_count() or 1)
     if not text.isdecimal() or int(text) < 1:
-        raise UserError(f"TRAJPROBE_WORKERS: must be a whole number of at least 1, got {text!r}; mend or unset it")
+        raise UserError(
+            f"TRAJPROBE_WORKERS: must be a whole number of at least 1, got {text!r}; mend or unset it"
+        )
     return int(text)

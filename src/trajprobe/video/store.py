@@ -20,10 +20,11 @@ CHUNK_BYTES = 2**20  # of clips that are compressed together and read at once
 SHARD_BYTES = 128 * 2**20  # of clips in a file, before compression; writing holds one shard in memory
 MOST_SHARDS = 300  # beyond this many files, shards grow instead
 LEVEL = 3  # of zstd
+Shape = tuple[int, int, int, int, int]  # N, T, H, W, 3
 MEND = "run `dvc repro render`, or `dvc pull` to fetch it again"
 
 
-def write_clips(path: Path | str, shape: tuple[int, int, int, int, int], batches: Iterable[np.ndarray]) -> None:
+def write_clips(path: Path | str, shape: Shape, batches: Iterable[np.ndarray]) -> None:
     """Write the clips of `batches`, each (b, T, H, W, 3) uint8 with any b, as a store of `shape` at `path`.
 
     The same clips give the same bytes however they are batched. Raises ValueError where they are not of `shape`.
@@ -50,7 +51,7 @@ def write_clips(path: Path | str, shape: tuple[int, int, int, int, int], batches
             raise ValueError(f"expected {shape[0]} clips, got {written}")
 
 
-def layout(shape: tuple[int, int, int, int, int]) -> tuple[int, int]:
+def layout(shape: Shape) -> tuple[int, int]:
     """Clips in a chunk, and clips in a shard (a whole number of chunks), for a store of `shape`."""
     clip_bytes = int(np.prod(shape[1:]))
     chunk = max(1, CHUNK_BYTES // clip_bytes)
@@ -64,18 +65,21 @@ def open_clips(path: Path | str) -> "Clips":
     try:
         metadata = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
         version = metadata["attributes"]["trajprobe_clips"]
-        shape, shard = metadata["shape"], metadata["chunk_grid"]["configuration"]["chunk_shape"]
+        if version != VERSION:
+            raise UserError(f"{path}: clip store of layout {version}, required {VERSION}; {MEND}")
+        shards = -(-metadata["shape"][0] // metadata["chunk_grid"]["configuration"]["chunk_shape"][0])
+        clips = Clips(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no clips there; {MEND}") from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError):
         raise UserError(f"{path}: not a clip store (zarr.json cannot be understood); {MEND}") from None
-    if version != VERSION:
-        raise UserError(f"{path}: clip store of layout {version}, required {VERSION}; {MEND}")
-    for index in range(-(-shape[0] // shard[0])):
+    for index in range(shards):
         file = path / "c" / str(index) / "0/0/0/0"
         if not file.is_file() or file.stat().st_size == 0:
-            raise UserError(f"{path}: the store is incomplete: {file.relative_to(path)} is missing or empty; {MEND}")
-    return Clips(path)
+            raise UserError(
+                f"{path}: the store is incomplete: {file.relative_to(path)} is missing or empty; {MEND}"
+            )
+    return clips
 
 
 class Clips:
@@ -84,10 +88,7 @@ class Clips:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._array = zarr.open_array(store=path, mode="r", zarr_format=3)
-        self.shape: tuple[int, int, int, int, int] = self._array.shape
-
-    def __len__(self) -> int:
-        return self.shape[0]
+        self.shape: Shape = self._array.shape
 
     def __getitem__(self, items: slice) -> np.ndarray:
         """Raises UserError where the bytes on disk do not match their checksums."""
@@ -103,7 +104,9 @@ def _regroup(batches: Iterable[np.ndarray], shape: tuple[int, ...], size: int) -
     held = 0
     for batch in batches:
         if batch.dtype != np.uint8 or batch.shape[1:] != shape[1:]:
-            raise ValueError(f"expected uint8 clips of shape {shape[1:]}, got {batch.dtype} {batch.shape[1:]}")
+            raise ValueError(
+                f"expected uint8 clips of shape {shape[1:]}, got {batch.dtype} {batch.shape[1:]}"
+            )
         taken = 0
         while taken < len(batch):
             part = batch[taken : taken + size - held]

@@ -1,0 +1,145 @@
+"""Clips depend on the item and the params alone: not on threads, neighbours, or what else is switched on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pytest
+
+from trajprobe.errors import UserError
+from trajprobe.params.study import Render
+from trajprobe.video import rendering
+from trajprobe.video.rendering import default_workers, render_batches, render_clip
+
+Section = Callable[..., Render]
+
+
+@dataclass
+class Set:
+    points: list[np.ndarray]
+    times: list[np.ndarray]
+    y_axis: str = "up"
+
+
+@pytest.fixture
+def paths(rng: np.random.Generator) -> Set:
+    """Ragged random walks in 3-D."""
+    lengths = rng.integers(2, 60, 30)
+    return Set(
+        [rng.normal(size=(length, 3)).cumsum(axis=0).astype(np.float32) for length in lengths],
+        [np.sort(rng.uniform(0, 9, length)) for length in lengths],
+    )
+
+
+BUSY = {"static": 2, "moving": 2, "transient": 2, "noise": 5.0, "azimuth": [0.0, 360.0], "size": 48}
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_threads_change_no_byte(
+    section: Section, paths: Set, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    render = section(**BUSY)
+    clip_bytes = 5 * 48 * 48 * 3
+    monkeypatch.setattr(rendering, "BATCH_BYTES", 4 * clip_bytes)
+    batches = list(render_batches(paths, render, workers))
+    assert [len(batch) for batch in batches] == [4] * 7 + [2]
+    alone = [
+        render_clip(points, times, render, index)
+        for index, (points, times) in enumerate(zip(paths.points, paths.times, strict=True))
+    ]
+    np.testing.assert_array_equal(np.concatenate(batches), np.stack(alone))
+
+
+def test_opencv_gets_its_threads_back(section: Section, paths: Set) -> None:
+    before = cv2.getNumThreads()
+    batches = render_batches(paths, section(size=16, marker_radius=2.0), 2)
+    next(batches)
+    assert cv2.getNumThreads() == 1
+    batches.close()  # type: ignore[attr-defined]
+    assert cv2.getNumThreads() == before
+
+
+def test_no_more_batches_are_drawn_than_are_taken(
+    section: Section, paths: Set, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+    original = rendering.render_clip
+    monkeypatch.setattr(rendering, "BATCH_BYTES", 1)
+    monkeypatch.setattr(rendering, "render_clip", lambda *args: (drawn.append(args[3]), original(*args))[1])
+    batches = render_batches(paths, section(size=16, marker_radius=2.0), 2)
+    next(batches)
+    assert len(drawn) <= 4
+    batches.close()  # type: ignore[attr-defined]
+    assert len(drawn) <= 4
+
+
+def test_a_mistake_in_a_thread_reaches_the_caller(section: Section) -> None:
+    flat = Set([np.eye(2)] * 3, [np.arange(2.0)] * 3)
+    with pytest.raises(UserError, match=r"render\.view"):
+        list(render_batches(flat, section(view="xz"), 2))
+
+
+def test_seed_and_index_draw_what_is_random(section: Section, paths: Set) -> None:
+    points, times = paths.points[0], paths.times[0]
+    one = render_clip(points, times, section(**BUSY), 0)
+    np.testing.assert_array_equal(one, render_clip(points, times, section(**BUSY), 0))
+    assert (one != render_clip(points, times, section(**BUSY), 1)).any()
+    assert (one != render_clip(points, times, section(**BUSY, seed=1), 0)).any()
+    plain = section()
+    np.testing.assert_array_equal(render_clip(points, times, plain, 0), render_clip(points, times, plain, 1))
+
+
+def test_noise_does_not_move_the_camera_nor_clutter_the_noise(section: Section, paths: Set) -> None:
+    points, times = paths.points[0], paths.times[0]
+
+    def clip(**changes: object) -> np.ndarray:
+        changes = {"azimuth": [0.0, 360.0], "background": "#808080", **changes}
+        return render_clip(points, times, section(**changes), 3).astype(int)
+
+    noise = clip(noise=4.0) - clip()
+    assert np.abs(noise).max() < 30
+    assert np.abs(clip(noise=4.0, static=9) - clip(static=9) - noise).max() < 1
+
+
+def test_content_noise_ignores_the_path(section: Section, paths: Set) -> None:
+    render = section(content="noise", size=32)
+    clips = np.concatenate(list(render_batches(paths, render, 2)))
+    assert clips.shape == (30, 5, 32, 32, 3)
+    np.testing.assert_array_equal(clips[4], render_clip(np.eye(2), np.arange(2.0), render, 4))
+    assert len({clip.tobytes() for clip in clips}) == 30
+
+
+def test_workers_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAJPROBE_WORKERS", "3")
+    assert default_workers() == 3
+    monkeypatch.delenv("TRAJPROBE_WORKERS")
+    assert default_workers() >= 1
+    for wrong in ("0", "-1", "two", "1.5"):
+        monkeypatch.setenv("TRAJPROBE_WORKERS", wrong)
+        with pytest.raises(UserError, match=f"TRAJPROBE_WORKERS: .* got '{wrong}'"):
+            default_workers()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"marker_radius": 0.0, "trail": "none"}, "must exceed 0 where no trail is drawn"),
+        ({"marker_radius": 0.0, "line_width": 0.0}, "must exceed 0 where no trail is drawn"),
+        (
+            {"size": 16, "margin": 0.4},
+            "3.2 pixels wide, which must exceed the marker (8) and the line (2), got 4",
+        ),
+        (
+            {"size": 16, "line_width": 20.0},
+            "12.8 pixels wide, which must exceed the marker (8) and the line (20)",
+        ),
+    ],
+)
+def test_params_that_leave_nothing_to_see_are_refused(
+    section: Section, changes: dict[str, float], message: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        section(**changes)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("test: marker_radius: ")
