@@ -69,7 +69,7 @@ class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> "_Name":
         made = {"_reconstruct": _reconstruct, "dtype": _Dtype, "ndarray": None, "scalar": _scalar}
         if module not in MODULES or name not in made:
-            raise Refused(f"it asks for {module}.{name}, which is not data")
+            raise Refused(f"it asks for {_shown(f'{module}.{name}')}, which is not data")
         return _Name(made[name])
 
     def get_extension(self, code: int) -> NoReturn:
@@ -103,7 +103,7 @@ class _Dtype:
 
     def __init__(self, code: Any, *flags: Any) -> None:
         if not isinstance(code, str) or not (SIMPLE.fullmatch(code) or code in ("O", "O8")):
-            raise Refused(f"an array has the type {code!r}: must be numbers or text")
+            raise Refused(f"an array has the type {_shown(code)}: must be numbers or text")
         self.code, self.order = code, "|"
 
     def __setstate__(self, state: Any) -> None:
@@ -153,6 +153,11 @@ class _Array:
             raise Refused("an element is itself an array of objects")
         flat = np.frombuffer(self.content, dtype=self.dtype.build())
         return flat.reshape(self.shape, order="F" if self.fortran else "C")
+
+
+def _shown(value: Any) -> str:
+    """A stranger's text in a message: short, and without characters that act on a terminal."""
+    return ascii(value)[1:-1][:80] if isinstance(value, str) else f"a {type(value).__name__}"
 
 
 def _reconstruct(kind: Any, *arguments: Any) -> _Array:
