@@ -17,7 +17,9 @@ def run(params: Params) -> str:
 
     Raises UserError where predictions are missing or do not fit together, or where labels leak.
     """
-    files = {name: read_predictions(paths.predictions(name)) for name in (*params.encoders, paths.CONTROLS)}
+    names = [*params.encoders, paths.CONTROLS]
+    _forget_strangers(names)
+    files = {name: read_predictions(paths.predictions(name)) for name in names}
     evidence = gather(files, params.encoders, paths.CONTROLS)
     refuse_leakage(evidence)
     settings = params.compare
@@ -49,3 +51,15 @@ def run(params: Params) -> str:
     write_csv(paths.ARMS, ARM_COLUMNS, arm_rows(evidence, judged, settings.confidence))
     write_csv(paths.CONFUSION, ("encoder", "arm", "actual", "predicted"), confusion_rows(evidence, judged))
     return first.verdict.sentence + (f" Mind: {first.verdict.warning}." if first.verdict.warning else "")
+
+
+def _forget_strangers(names: list[str]) -> None:
+    """Remove predictions of encoders that are no longer in params.yaml (DVC's cache still has them).
+
+    DVC cannot template a list of dependencies, so the stage depends on the whole folder; what other experiments
+    left there would enter the hash in dvc.lock, and no second clone could ever match it.
+    """
+    kept = {paths.predictions(name).name for name in names}
+    for file in paths.predictions(paths.CONTROLS).parent.glob("*.parquet"):
+        if file.name not in kept:
+            file.unlink()
