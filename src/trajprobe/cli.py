@@ -148,9 +148,9 @@ def import_(
 @app.command(rich_help_panel=PEOPLE)
 def show() -> None:
     """The last comparison as a table, with the verdict and where to look next."""
-    from trajprobe.stages import show as stage
+    from trajprobe.commands import show as command
 
-    stage.run()
+    command.run()
 
 
 @app.command(rich_help_panel=PEOPLE)
@@ -167,6 +167,27 @@ def encoders() -> None:
     from trajprobe.stages import listing
 
     listing.encoders()
+
+
+study_app = typer.Typer(no_args_is_help=True, help="Several experiments that together answer a question.")
+app.add_typer(study_app, name="study", rich_help_panel=PEOPLE)
+StudyFile = Annotated[Path, typer.Argument(help="A studies/<name>.yaml: a question, and experiments with overrides.")]
+
+
+@study_app.command(name="run")
+def study_run(file: StudyFile) -> None:
+    """Run the experiments that have no result on this commit yet, as queued DVC experiments."""
+    from trajprobe.commands import study
+
+    _say(study.run(file))
+
+
+@study_app.command(name="show")
+def study_show(file: StudyFile) -> None:
+    """One table of all experiments: gain, interval, what could have been detected, verdict."""
+    from trajprobe.commands import study
+
+    study.show(file)
 
 
 def _say(message: str | None) -> None:
