@@ -5,9 +5,10 @@ commands so that `trajprobe --help` and the light stages start fast.
 """
 
 import errno
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,6 +33,20 @@ Encoder = Annotated[
 ]
 
 
+def _setting(variable: str, text: str) -> Any:
+    """An option that stands for an environment variable, as which the stages (and dvc's runs of them) read it."""
+
+    def export(value: Any) -> Any:
+        if value not in (None, False):
+            os.environ[variable] = "1" if value is True else str(value)
+        return value
+
+    return typer.Option(envvar=variable, callback=export, help=text, show_default=False)
+
+
+Workers = Annotated[int | None, _setting("TRAJPROBE_WORKERS", "Threads; all cores by default.")]
+
+
 @app.command(rich_help_panel=STAGES)
 def trajectories() -> None:
     """Synthesize or import the labelled paths, and refuse what is not sound.
@@ -46,11 +61,10 @@ def trajectories() -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def render() -> None:
+def render(workers: Workers = None) -> None:
     """Draw each path as a short RGB clip.
 
     Reads `render` in params.yaml and data/trajectories.parquet; writes data/videos.zarr, uint8 (N, T, H, W, 3).
-    TRAJPROBE_WORKERS sets the number of drawing threads.
     """
     from trajprobe.params.study import load_params
     from trajprobe.stages import render as stage
@@ -59,7 +73,12 @@ def render() -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def fetch(encoder: Encoder) -> None:
+def fetch(
+    encoder: Encoder,
+    drop_downloads: Annotated[
+        bool, _setting("TRAJPROBE_DROP_DOWNLOADS", "Remove the original from the download cache afterwards.")
+    ] = False,
+) -> None:
     """Obtain an encoder's weights, verify them, keep its tensors only.
 
     Reads the encoder's card; writes models/<encoder>/weights/ with provenance.json. TRAJPROBE_MIRROR (a folder or
@@ -71,12 +90,20 @@ def fetch(encoder: Encoder) -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def extract(encoder: Encoder) -> None:
+def extract(
+    encoder: Encoder,
+    device: Annotated[
+        str | None, _setting("TRAJPROBE_DEVICE", "cpu, cuda, cuda:1, …; cuda where there is one.")
+    ] = None,
+    batch: Annotated[
+        int | None, _setting("TRAJPROBE_BATCH", "Clips in one pass through the encoder.")
+    ] = None,
+) -> None:
     """Run an encoder, frozen, over all clips: pretrained, and at `random_inits` random initialisations.
 
     Reads `features` in params.yaml, the card, the weights and data/videos.zarr; writes
-    data/features/<encoder>.safetensors. TRAJPROBE_DEVICE chooses the device; finished shards are kept in
-    TRAJPROBE_CACHE, so that a killed run goes on where it was.
+    data/features/<encoder>.safetensors. Finished shards are kept in TRAJPROBE_CACHE, so that a killed run goes on
+    where it was.
     """
     from trajprobe.params.study import load_params
     from trajprobe.stages import extract as stage
@@ -94,7 +121,9 @@ def controls() -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def probe(name: Annotated[str, typer.Argument(help="An encoder, or `controls`.")]) -> None:
+def probe(
+    name: Annotated[str, typer.Argument(help="An encoder, or `controls`.")], workers: Workers = None
+) -> None:
     """Train the same probe on every arm with the same folds, and keep every held-out prediction.
 
     Reads `probe` in params.yaml and data/features/<name>.safetensors; writes data/predictions/<name>.parquet.
@@ -171,7 +200,9 @@ def encoders() -> None:
 
 study_app = typer.Typer(no_args_is_help=True, help="Several experiments that together answer a question.")
 app.add_typer(study_app, name="study", rich_help_panel=PEOPLE)
-StudyFile = Annotated[Path, typer.Argument(help="A studies/<name>.yaml: a question, and experiments with overrides.")]
+StudyFile = Annotated[
+    Path, typer.Argument(help="A studies/<name>.yaml: a question, and experiments with overrides.")
+]
 
 
 @study_app.command(name="run")
