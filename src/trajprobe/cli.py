@@ -22,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Does a pretrained video encoder help on your motion, compared with the same architecture at random "
     "initialisation? `dvc repro` runs the stages below in order and only those that are out of date; "
