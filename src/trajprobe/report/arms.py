@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from trajprobe.report.style import WIDTH, Theme, percent, points, short
+from trajprobe.report.style import WIDTH, Theme, short
 from trajprobe.report.tables import Arm, Arms, Comparison, Estimate
+from trajprobe.report.words import bare, percent, points
 
 ROW = 0.72  # inches a line takes where there are few encoders
 TIGHT_ROW = 0.52
@@ -37,11 +38,14 @@ def draw_arms(arms: Arms, chance: float, rope: float, theme: Theme) -> Figure:
     lines = [len(headlines) - 1 - i for i in range(len(headlines))]
     control_lines = [-0.5 - unit * (i + 1) for i in range(len(arms.controls))]
     bottom = -0.5 - unit * (len(arms.controls) + 0.75 * bool(arms.controls))
-    split = max(BOTTOM + (-0.5 - bottom) * row, KEY)  # inches from below, where the controls give way to encoders
+    split = max(
+        BOTTOM + (-0.5 - bottom) * row, KEY
+    )  # inches from below, where the controls give way to encoders
     height = split + len(headlines) * row + TOP
     below = split - (-0.5 - bottom) * row
 
-    labels = short([comparison.encoder for comparison in headlines] + [arm.encoder for arm in arms.controls], 24)
+    labels = short([comparison.encoder for comparison in headlines], 24, "encoder")
+    labels += short([arm.encoder for arm in arms.controls], 24, "control")
     left = max(1.25, 0.35 + 0.084 * max(map(len, labels)))
     free = WIDTH - left - GAP - RIGHT
     figure = Figure(figsize=(WIDTH, height))
@@ -66,7 +70,7 @@ def draw_arms(arms: Arms, chance: float, rope: float, theme: Theme) -> Figure:
     gain.set_title("Gain of pretraining")
     gain.set_yticks([])
     _gains(gain, [comparison.gain for comparison in headlines], lines, rope, theme)
-    _key(gain, headlines, arms.controls, chance, rope, theme)
+    _key(gain, height - TOP - split, headlines, arms.controls, chance, rope, theme)
     return figure
 
 
@@ -81,7 +85,7 @@ def _accuracies(
 ) -> None:
     estimates = [c.pretrained.accuracy for c in comparisons] + [arm.accuracy for arm in controls]
     randoms = [arm.accuracy.value for c in comparisons for arm in c.random]
-    low, high = _span([chance, *randoms, *(end for e in estimates for end in _ends(e))])
+    low, high = _span([chance, *randoms, *(end for e in estimates for end in (e.low, e.high))])
     pad = 0.05 * (high - low)
     axes.set_xlim(max(low - pad, -0.02), min(high + pad, 1.02))
     axes.axvline(chance, color=theme.chance, linestyle=DASH, linewidth=1.2, gid="chance")
@@ -92,54 +96,50 @@ def _accuracies(
         levels = _swarm(values, swarm)
         step = min(0.075, 0.2 / max(1, *map(abs, levels)))
         heights = [line - OFFSET + step * level for level in levels]
-        axes.plot(values, heights, "o", markersize=4.5, color=theme.random, alpha=0.75, markeredgewidth=0, gid="random")
+        axes.plot(
+            values,
+            heights,
+            "o",
+            markersize=4.5,
+            color=theme.random,
+            alpha=0.75,
+            markeredgewidth=0,
+            gid="random",
+        )
         if len(values) == 1:
             continue
         mean, ends = comparison.random_mean, (line - OFFSET - 0.16, line - OFFSET + 0.16)
         axes.plot([mean, mean], ends, color=theme.random, linewidth=2.6, gid="random mean")
     for arm, line in zip(controls, control_lines, strict=True):
         _whisker(axes, arm.accuracy, line, theme.control, "D", 5.5)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{round(100 * value, 6):g}")
     axes.set_xlabel("held-out accuracy, %")
 
 
 def _gains(axes: Axes, gains: Sequence[Estimate], lines: Sequence[float], rope: float, theme: Theme) -> None:
-    low, high = _span([-1.6 * rope, 1.6 * rope, *(end for gain in gains for end in _ends(gain))])
+    low, high = _span([-1.6 * rope, 1.6 * rope, *(end for gain in gains for end in (gain.low, gain.high))])
     pad = 0.06 * (high - low)
     axes.set_xlim(low - pad, high + pad)
     axes.axvspan(-rope, rope, color=theme.rope, linewidth=0, zorder=0.5, gid="rope")
     axes.axvline(0, color=theme.muted, linewidth=1, gid="zero")
     for gain, line in zip(gains, lines, strict=True):
         _whisker(axes, gain, line, theme.ink, "o", 7)
-        axes.annotate(
-            points(gain.value),
-            (1, line),
-            xycoords=("axes fraction", "data"),
-            xytext=(12, 5 if gain.low is not None else 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=11,
-            fontweight="bold",
-        )
-        if gain.low is not None and gain.high is not None:
-            axes.annotate(
-                f"{points(gain.low)} to {points(gain.high)}",
-                (1, line),
-                xycoords=("axes fraction", "data"),
-                xytext=(12, -8),
-                textcoords="offset points",
-                va="center",
-                fontsize=8,
-                color=theme.muted,
-            )
-    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}".replace("-", "−") if value else "0")
+        place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+        place |= {"xy": (1, line), "va": "center"}
+        ends = f"{bare(gain.low)} to {bare(gain.high)}"
+        axes.annotate(points(gain.value), xytext=(12, 5), fontsize=11, fontweight="bold", **place)
+        axes.annotate(ends, xytext=(12, -8), fontsize=8, color=theme.muted, **place)
+    axes.xaxis.set_major_formatter(
+        lambda value, _: f"{round(100 * value, 6):+g}".replace("-", "−") if value else "0"
+    )
     axes.set_xlabel("pretrained − mean of random, points")
 
 
 def _whisker(axes: Axes, estimate: Estimate, line: float, colour: str, marker: str, size: float) -> None:
-    if estimate.low is not None and estimate.high is not None:
-        axes.plot([estimate.low, estimate.high], [line, line], color=colour, linewidth=2, gid="interval")
-    axes.plot([estimate.value], [line], marker, markersize=size, color=colour, markeredgewidth=0, gid="estimate")
+    axes.plot([estimate.low, estimate.high], [line, line], color=colour, linewidth=2, gid="interval")
+    axes.plot(
+        [estimate.value], [line], marker, markersize=size, color=colour, markeredgewidth=0, gid="estimate"
+    )
 
 
 def _swarm(values: Sequence[float], reach: float) -> list[int]:
@@ -155,9 +155,15 @@ def _swarm(values: Sequence[float], reach: float) -> list[int]:
 
 
 def _key(
-    axes: Axes, comparisons: Sequence[Comparison], controls: Sequence[Arm], chance: float, rope: float, theme: Theme
+    axes: Axes,
+    inches: float,
+    comparisons: Sequence[Comparison],
+    controls: Sequence[Arm],
+    chance: float,
+    rope: float,
+    theme: Theme,
 ) -> None:
-    """What each mark means, in the space that the controls leave free under the gains."""
+    """What each mark means, in the space that the controls leave free under the gains, whose axes are `inches` high."""
 
     def mark(label: str, **look: Any) -> Line2D:
         return Line2D([], [], label=label, markeredgewidth=0, **look)
@@ -165,17 +171,24 @@ def _key(
     several = any(len(comparison.random) > 1 for comparison in comparisons)
     handles: list[Line2D | Patch] = [
         mark("pretrained, with its interval", color=theme.pretrained, marker="o", markersize=8, linewidth=2),
-        mark("random: a dot for each initialisation", color=theme.random, marker="o", markersize=4.5, linestyle=""),
+        mark(
+            "random: a dot for each initialisation",
+            color=theme.random,
+            marker="o",
+            markersize=4.5,
+            linestyle="",
+        ),
     ]
     if several:
         bar = Line2D([], [], label="random: their mean", color=theme.random, marker="|", linestyle="")
         bar.set(markersize=11, markeredgewidth=2.6)
         handles.append(bar)
     if controls:
-        handles.append(mark("control, with its interval", color=theme.control, marker="D", markersize=5.5, linewidth=2))
+        handles.append(
+            mark("control, with its interval", color=theme.control, marker="D", markersize=5.5, linewidth=2)
+        )
     handles.append(mark(f"chance, {percent(chance)}", color=theme.chance, linestyle=DASH, linewidth=1.2))
     handles.append(Patch(facecolor=theme.rope, label=f"too small to matter, ±{100 * rope:g} points"))
-    _, inches = axes.get_position().size * axes.figure.get_size_inches()
     axes.legend(
         handles=handles,
         loc="upper left",
@@ -187,10 +200,6 @@ def _key(
         handlelength=1.9,
         labelcolor=theme.muted,
     )
-
-
-def _ends(estimate: Estimate) -> list[float]:
-    return [end for end in (estimate.low, estimate.value, estimate.high) if end is not None]
 
 
 def _span(values: list[float]) -> tuple[float, float]:

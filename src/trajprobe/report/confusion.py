@@ -5,6 +5,8 @@ matrix is the mean over all initialisations. A cell's number is the share in per
 items stands under it, with many a count stands once beside each class and empty cells stay empty.
 """
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
@@ -27,9 +29,13 @@ def draw_confusion(
     initialisations need not be whole.
     """
     count = len(classes)
-    names = short(classes, 22 if count <= ROOMY else 16)
+    names = short(classes, 22 if count < CROWDED else 14)
     items = pretrained.sum(axis=1)
-    beside = [f"{name} ({total:.0f})" for name, total in zip(names, items, strict=True)] if count > ROOMY else names
+    beside = (
+        [f"{name} ({total:.0f})" for name, total in zip(names, items, strict=True)]
+        if count > ROOMY
+        else names
+    )
     small = 9 if count <= 15 else 8
     letter = 0.0082 * small  # inches, about
     left = 0.45 + letter * max(map(len, beside))
@@ -65,12 +71,12 @@ def _matrix(axes: Axes, counts: NDArray[np.float64], colour: str, cell: float, t
     count = len(rows)
     paint, scale = theme.sequential(colour), PowerNorm(0.7, 0, 1)
     axes.imshow(rows, cmap=paint, norm=scale, interpolation="nearest")
-    axes.set_xticks(np.arange(count + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(count + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color=theme.surface, linewidth=1.5 if count <= 15 else 0.8)
-    axes.tick_params(which="minor", length=0)
+    edges = np.arange(1, count) - 0.5
+    gaps: dict[str, Any] = {"color": theme.surface, "linewidth": 1.5 if count < CROWDED else 0.8}
+    axes.hlines(edges, -0.5, count - 0.5, **gaps)
+    axes.vlines(edges, -0.5, count - 0.5, **gaps)
     axes.spines[:].set_visible(False)
-    size = min(11.0, 21 * cell)
+    size = min(11.0, 33 * cell)  # points in which three digits fill a cell
     for actual, predicted in np.ndindex(count, count):
         share = rows[actual, predicted]
         if count > ROOMY and share < (0.05 if count >= CROWDED else 0.005):
@@ -78,11 +84,19 @@ def _matrix(axes: Axes, counts: NDArray[np.float64], colour: str, cell: float, t
         ink = legible(paint(scale(share)), theme)
         text = f"{100 * share:.0f}"
         if count <= ROOMY:
-            text += f" %\n{_items(counts[actual, predicted])}"
+            text += f" %\n{_items(float(counts[actual, predicted]))}"
         axes.text(
-            predicted, actual, text, ha="center", va="center", color=ink, fontsize=size, linespacing=1.5, gid="cell"
+            predicted,
+            actual,
+            text,
+            ha="center",
+            va="center",
+            color=ink,
+            fontsize=size,
+            linespacing=1.5,
+            gid="cell",
         )
 
 
 def _items(count: float) -> str:
-    return f"{count:.0f}" if abs(count - round(count)) < 0.05 else f"{count:.1f}"
+    return f"{count:.0f}" if count >= 100 or abs(count - round(count)) < 0.05 else f"{count:.1f}"

@@ -88,7 +88,7 @@ def drawing(theme: Theme) -> Iterator[None]:
     """Draw in the house style, whatever the user's matplotlibrc says."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_settings(theme))
+        matplotlib.rcParams.update(_settings(theme))  # type: ignore[arg-type]
         yield
 
 
@@ -118,34 +118,24 @@ def legible(paint: tuple[float, ...], theme: Theme) -> str:
     return max((theme.ink, theme.surface), key=contrast)
 
 
-def percent(value: float, digits: int = 1) -> str:
-    """0.8637 as "86.4 %"."""
-    return f"{100 * value:.{digits}f} %"
-
-
-def points(value: float, digits: int = 1) -> str:
-    """A difference of two accuracies in percentage points with its sign: 0.193 as "+19.3", -0.02 as "−2.0"."""
-    text = f"{100 * value:+.{digits}f}"
-    return text.lstrip("+-") if float(text) == 0 else text.replace("-", "−")
-
-
-def short(labels: list[str], width: int) -> list[str]:
+def short(labels: list[str], width: int, noun: str = "class") -> list[str]:
     """Labels for an axis: at most `width` characters each, drawable in the figures' font, and still distinct.
 
-    A long one loses its middle, since names of classes and encoders mostly differ at their ends. Those that
-    cannot be drawn, or that would become equal, are told by their number in `labels`, from 1.
+    A long one loses its middle, since names of classes and encoders mostly differ at their ends. Those whose script
+    the font lacks, or that would become equal, are told by `noun` and their number in `labels`, from 1.
     """
     drawable = _drawable()
     clipped = []
     for label in labels:
-        text = " ".join(label.split())
-        text = "".join(letter if ord(letter) in drawable else "?" for letter in text)
+        letters = [letter if ord(letter) in drawable else "?" for letter in " ".join(label.split())]
+        foreign = letters.count("?") - label.count("?")
+        text = "".join(letters) if 2 * foreign <= len(letters) else ""
         if len(text) > width:
             head = (width - 1) // 2
             text = text[:head] + ELLIPSIS + text[len(text) - (width - 1 - head) :]
         clipped.append(text)
-    lost = {text for text in clipped if clipped.count(text) > 1 or not text.strip("?" + ELLIPSIS)}
-    return [f"class {i}" if text in lost else text for i, text in enumerate(clipped, 1)]
+    lost = {text for text in clipped if clipped.count(text) > 1 or not text}
+    return [f"{noun} {i}" if text in lost else text for i, text in enumerate(clipped, 1)]
 
 
 def _drawable() -> frozenset[int]:

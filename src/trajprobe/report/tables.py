@@ -1,6 +1,6 @@
-"""metrics/arms.csv and metrics/confusion.csv as the figures and the page need them.
+"""metrics/arms.csv as the figures and the page need it.
 
-`arms.csv` has a row for each arm at each layer and pooling. Here its rows come together as comparisons: an encoder's
+The file has a row for each arm at each layer and pooling. Here its rows come together as comparisons: an encoder's
 pretrained arm against all random initialisations of the same architecture, at one layer and pooling. The first that
 the file names for an encoder is its headline; the others make the layer-wise curve.
 """
@@ -13,14 +13,21 @@ from pathlib import Path
 
 from trajprobe.errors import UserError
 
+Row = dict[str, str]
+COLUMNS = (
+    *("encoder", "arm", "init", "layer", "pooling", "accuracy", "accuracy_ci_low", "accuracy_ci_high"),
+    *("gain", "gain_ci_low", "gain_ci_high", "p_adjusted", "verdict"),
+)
+MEND = "run `dvc repro compare`"
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with the ends of its interval; both ends are None where none was computed."""
+    """A number with the ends of its interval."""
 
     value: float
-    low: float | None = None
-    high: float | None = None
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -33,17 +40,20 @@ class Arm:
     layer: str
     pooling: str
     accuracy: Estimate
-    gain: Estimate | None
-    p_value: float | None
-    verdict: str
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """An encoder at one layer and pooling: its pretrained arm and the random initialisations, in order."""
+    """An encoder at one layer and pooling: its pretrained arm against the random initialisations, in order.
+
+    p_value: of no gain, after Holm's correction over encoders.
+    """
 
     pretrained: Arm
     random: tuple[Arm, ...]
+    gain: Estimate
+    p_value: float
+    verdict: str
 
     @property
     def encoder(self) -> str:
@@ -58,12 +68,6 @@ class Comparison:
         """Sample standard deviation over the initialisations; None where there is only one."""
         values = [arm.accuracy.value for arm in self.random]
         return statistics.stdev(values) if len(values) > 1 else None
-
-    @property
-    def gain(self) -> Estimate:
-        if self.pretrained.gain is not None:
-            return self.pretrained.gain
-        return Estimate(self.pretrained.accuracy.value - self.random_mean)
 
 
 @dataclass(frozen=True)
@@ -81,60 +85,53 @@ class Arms:
 def read_arms(path: Path, encoders: Sequence[str]) -> Arms:
     """The rows of arms.csv of `encoders`, in that order, and of all controls.
 
-    Raises UserError where a column is missing, or an encoder lacks its pretrained or its random arm.
+    Raises UserError where the file or a column is missing, or an encoder lacks its pretrained or its random arm.
     """
-    rows = [_arm(row) for row in _read(path, ("encoder", "arm", "init", "layer", "pooling", "accuracy"))]
+    rows = _read(path)
     comparisons = {}
     for encoder in encoders:
-        own = [row for row in rows if row.encoder == encoder and row.arm in ("pretrained", "random")]
-        places = dict.fromkeys((row.layer, row.pooling) for row in own)
-        comparisons[encoder] = tuple(_compare(path, own, place) for place in places)
+        own = [row for row in rows if row["encoder"] == encoder and row["arm"] in ("pretrained", "random")]
+        places = dict.fromkeys((row["layer"], row["pooling"]) for row in own)
         if not places:
-            raise UserError(f"{path}: no rows of {encoder}, which params.yaml lists; run `dvc repro compare`")
-    return Arms(comparisons, tuple(row for row in rows if row.arm == "control"))
+            raise UserError(f"{path}: no rows of {encoder}, which params.yaml lists; {MEND}")
+        comparisons[encoder] = tuple(_compare(path, own, place) for place in places)
+    return Arms(comparisons, tuple(_arm(row) for row in rows if row["arm"] == "control"))
 
 
-def _compare(path: Path, rows: list[Arm], place: tuple[str, str]) -> Comparison:
-    here = [row for row in rows if (row.layer, row.pooling) == place]
-    pretrained = [row for row in here if row.arm == "pretrained"]
-    random = sorted((row for row in here if row.arm == "random"), key=lambda row: row.init)
+def _compare(path: Path, rows: list[Row], place: tuple[str, str]) -> Comparison:
+    here = [row for row in rows if (row["layer"], row["pooling"]) == place]
+    pretrained = [row for row in here if row["arm"] == "pretrained"]
+    random = [_arm(row) for row in here if row["arm"] == "random"]
     if len(pretrained) != 1 or not random:
-        where = "/".join(filter(None, (rows[0].encoder, *place)))
+        where = "/".join(filter(None, (rows[0]["encoder"], *place)))
         found = f"{len(pretrained)} pretrained and {len(random)} random"
-        raise UserError(f"{path}: {where}: required one pretrained arm and random ones, got {found} rows")
-    return Comparison(pretrained[0], tuple(random))
-
-
-def _arm(row: dict[str, str]) -> Arm:
-    return Arm(
-        encoder=row["encoder"],
-        arm=row["arm"],
-        init=int(row["init"] or 0),
-        layer=row["layer"],
-        pooling=row["pooling"],
-        accuracy=_estimate(row, "accuracy") or Estimate(float("nan")),
+        raise UserError(f"{path}: {where}: required one pretrained and some random rows, got {found}; {MEND}")
+    row = pretrained[0]
+    return Comparison(
+        pretrained=_arm(row),
+        random=tuple(sorted(random, key=lambda arm: arm.init)),
         gain=_estimate(row, "gain"),
-        p_value=_number(row, "p_value"),
-        verdict=row.get("verdict") or "",
+        p_value=float(row["p_adjusted"]),
+        verdict=row["verdict"],
     )
 
 
-def _estimate(row: dict[str, str], name: str) -> Estimate | None:
-    value = _number(row, name)
-    return None if value is None else Estimate(value, _number(row, f"{name}_ci_low"), _number(row, f"{name}_ci_high"))
+def _arm(row: Row) -> Arm:
+    names = (row["encoder"], row["arm"], int(row["init"]), row["layer"], row["pooling"])
+    return Arm(*names, accuracy=_estimate(row, "accuracy"))
 
 
-def _number(row: dict[str, str], name: str) -> float | None:
-    return float(row[name]) if row.get(name) else None
+def _estimate(row: Row, name: str) -> Estimate:
+    return Estimate(float(row[name]), float(row[f"{name}_ci_low"]), float(row[f"{name}_ci_high"]))
 
 
-def _read(path: Path, required: Sequence[str]) -> list[dict[str, str]]:
+def _read(path: Path) -> list[Row]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = csv.DictReader(file)
-            missing = [name for name in required if name not in (rows.fieldnames or [])]
+            missing = [name for name in COLUMNS if name not in (rows.fieldnames or [])]
             if missing:
-                raise UserError(f"{path}: columns missing: {', '.join(missing)}; run `dvc repro compare`")
+                raise UserError(f"{path}: columns missing: {', '.join(missing)}; {MEND}")
             return list(rows)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); run `dvc repro compare`") from None
+        raise UserError(f"{path}: cannot be read ({error.strerror}); {MEND}") from None

@@ -1,0 +1,100 @@
+"""What the results do and do not say, in words: the headline, remarks, and the limits of a conclusion.
+
+Each is decided by the numbers it speaks of, so that a page never claims what its own figures do not carry. The
+verdict itself, its sentence and its warning come from the comparison and are shown as they are.
+"""
+
+from trajprobe.report.tables import Arms, Comparison
+from trajprobe.report.words import bare, counted, percent
+
+KNOWN = {
+    "coordinates": "the paths themselves, resampled: about as much as there is to know",
+    "pixels": "the pixels of the clips, without any encoder",
+    "random_projection": "a random projection of the pixels",
+    "hash_noise": "nothing: noise drawn anew for every item",
+}
+
+
+def headline(verdict: str, rope: float) -> str:
+    """The verdict as a heading. rope: a fraction."""
+    return {
+        "helps": "Pretraining helps",
+        "hurts": "Pretraining hurts",
+        "no_difference": f"Pretraining makes no difference beyond ±{100 * rope:g} points",
+        "inconclusive": "Inconclusive: this much data cannot tell",
+    }[verdict]
+
+
+def lede(comparison: Comparison, items: int, n_classes: int, source: str) -> str:
+    """One sentence with both accuracies."""
+    own, random = comparison.pretrained.accuracy.value, comparison.random_mean
+    return (
+        f"A linear probe on the frozen features of {comparison.encoder} recognises {percent(own)} of held-out "
+        f"trajectories with its pretraining, and {percent(random)} at random initialisation: {items:,} "
+        f"{source} trajectories in {counted(n_classes, 'class')}."
+    )
+
+
+def remarks(arms: Arms, warning: str, noise: bool, confounded: bool) -> list[str]:
+    """What a reader must know beside the headline, most serious first; empty where there is nothing.
+
+    warning: that of the comparison, perhaps empty. noise: the clips show noise in place of the trajectories.
+    confounded: see `provenance.EncoderFacts`.
+    """
+    found = []
+    if noise:
+        found.append(
+            "The clips are Gaussian noise (render.content: noise): no encoder can help, and a gain is luck."
+        )
+    if warning:
+        found.append(f"Mind: {warning}.")
+    if confounded:
+        found.append(
+            f"Confounded: at random initialisation {arms.headlines[0].encoder} cannot tell the order of frames, which "
+            "its pretrained arm can; part of a gain may be no more than that."
+        )
+    own = arms.headlines[0].pretrained.accuracy
+    ceiling = next((arm.accuracy for arm in arms.controls if arm.encoder == "coordinates"), None)
+    if ceiling is not None and own.high < ceiling.low:
+        found.append(
+            f"The coordinates alone reach {percent(ceiling.value)}: whoever only wants these classes told apart does "
+            "better without a video encoder."
+        )
+    return found
+
+
+def limits(
+    comparison: Comparison, rope: float, detectable: float, synthetic: bool, trained: bool
+) -> list[str]:
+    """What cannot be concluded from this comparison.
+
+    rope, detectable: fractions. synthetic: the trajectories were made, not recorded. trained: a published checkpoint
+    or a recipe stands behind the pretrained arm.
+    """
+    gain = comparison.gain
+    found = []
+    if comparison.verdict == "no_difference":
+        found.append(
+            f"Not that the gain is zero: only that it is smaller than ±{100 * rope:g} points, which compare.rope in "
+            "params.yaml calls too small to matter."
+        )
+    if comparison.verdict == "inconclusive":
+        found.append(
+            f"Not that pretraining makes no difference: any gain from {bare(gain.low)} to {bare(gain.high)} points "
+            f"fits. A gain of {100 * detectable:.1f} points would have been detected four times in five."
+        )
+    if not trained:
+        found.append("Nothing about pretraining at all: this encoder has no trained weights.")
+    place = ", ".join(filter(None, (comparison.pretrained.layer, comparison.pretrained.pooling)))
+    found += [
+        f"Nothing about other encoders, about other layers or poolings than {place or 'this one'}, or about "
+        "fine-tuning: the encoder is frozen and the probe is linear.",
+        "Nothing about other ways to draw the same paths: frames, size, view and trail are part of the question.",
+        "Not which part of the pretraining matters: the random arm lacks both what was learned and the scale that "
+        "trained weights have.",
+    ]
+    if synthetic:
+        found.append(
+            "Nothing about motion in the wild: these paths come from formulas. trajprobe import brings in your own."
+        )
+    return found

@@ -1,0 +1,99 @@
+"""Stage `plot`: predictions, metrics and a few clips -> report/ with its figures and index.html."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from trajprobe import paths
+from trajprobe.errors import UserError
+from trajprobe.files import atomic
+from trajprobe.params.source_card import load_source_card
+from trajprobe.params.study import Params, Render
+from trajprobe.probe.predictions import read_predictions
+from trajprobe.report.arms import draw_arms
+from trajprobe.report.clips import write_class_clips, write_telling_clips
+from trajprobe.report.confusion import draw_confusion
+from trajprobe.report.layers import draw_layers
+from trajprobe.report.outcomes import Outcomes, outcomes
+from trajprobe.report.page import ClipFacts, Figures, Source, Study, render
+from trajprobe.report.provenance import describe
+from trajprobe.report.style import Picture, save
+from trajprobe.report.tables import Arms, read_arms
+from trajprobe.trajectories.table import read_items
+from trajprobe.video.store import Clips, open_clips
+
+VIEWS = {
+    "3d": "seen in three dimensions",
+    "xy": "seen along z",
+    "xz": "seen along y",
+    "yz": "seen along x",
+}
+TRAILS = {"whole": "with all of their trail", "fading": "with a fading trail", "none": "without a trail"}
+
+
+def run(params: Params) -> str:
+    """Draw all figures and write report/index.html; returns what to tell the user. Raises UserError.
+
+    The folder is put in place as a whole, so it never holds figures of two different studies.
+    """
+    summary = _read_summary(paths.SUMMARY)
+    arms = read_arms(paths.ARMS, params.encoders)
+    said = {name: outcomes(read_predictions(paths.predictions(name)), name) for name in params.encoders}
+    items = read_items(paths.TRAJECTORIES)
+    clips = open_clips(paths.VIDEOS)
+    if clips.shape[0] != len(items.item_ids):
+        raise UserError(
+            f"{paths.VIDEOS}: has {clips.shape[0]} clips for {len(items.item_ids)} trajectories; "
+            "`dvc repro render` brings both in line"
+        )
+    card = load_source_card(params.source)
+    with atomic(paths.REPORT) as folder:
+        folder.mkdir()
+        study = Study(
+            summary=summary,
+            arms=arms,
+            outcomes=said[params.encoders[0]],
+            source=Source(card.name, card.summary, card.citation, card.licence, card.format == "synthetic"),
+            items=len(items.item_ids),
+            clip=_clip_facts(clips, params.render),
+            encoders=[describe(name) for name in params.encoders],
+            figures=_draw(arms, said, summary["chance"], params.compare.rope, folder),
+            telling=write_telling_clips(clips, items.item_ids, said[params.encoders[0]], folder),
+            strips=write_class_clips(clips, items.labels, items.classes, params.plot.clips_per_class, folder),
+            rope=params.compare.rope,
+            confidence=params.compare.confidence,
+        )
+        (folder / "index.html").write_text(render(study), encoding="utf-8")
+    return f"{paths.REPORT / 'index.html'}: open it in a browser"
+
+
+def _draw(arms: Arms, said: dict[str, Outcomes], chance: float, rope: float, folder: Path) -> Figures:
+    confusions: dict[str, Picture] = {}
+    layers: dict[str, Picture] = {}
+    for name, seen in said.items():
+        draw = partial(draw_confusion, seen.pretrained, seen.random, seen.classes, seen.inits)
+        confusions[name] = save(draw, folder / f"confusion-{name}.png")
+        if len(arms.encoders[name]) > 1:
+            layers[name] = save(
+                partial(draw_layers, arms.encoders[name], chance), folder / f"layers-{name}.png"
+            )
+    overview = save(partial(draw_arms, arms, chance, rope), folder / "arms.png")
+    return Figures(overview, confusions, layers)
+
+
+def _clip_facts(clips: Clips, drawn: Render) -> ClipFacts:
+    _, frames, height, width, _ = clips.shape
+    look = f"{VIEWS[drawn.view]}, {TRAILS[drawn.trail]}"
+    return ClipFacts(frames, height, width, drawn.content == "noise", look)
+
+
+def _read_summary(path: Path) -> dict[str, Any]:
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+        raise UserError(f"{path}: {reason}; run `dvc repro compare`") from None
+    if not isinstance(summary, dict) or "chance" not in summary:
+        raise UserError(f"{path}: is not a summary of a comparison; run `dvc repro compare`")
+    return summary

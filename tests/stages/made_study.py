@@ -1,0 +1,130 @@
+"""A finished study made up for the tests of the page: every artifact that `plot` reads, of any shape, in seconds.
+
+Predictions are drawn so that each arm has about the accuracy asked for; the metrics are what the comparison makes of
+them. The working directory must be the study's folder.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from trajprobe.params.study import Params, load_params
+from trajprobe.probe.predictions import Arm, Held, Predictions, write_predictions
+from trajprobe.stages import compare
+from trajprobe.trajectories.table import TrajectorySet, write_trajectories
+from trajprobe.video.store import write_clips
+
+ROOT = Path(__file__).parents[2]
+CONTROLS = {"coordinates": 0.97, "pixels": 0.5, "random_projection": 0.45}
+PROVENANCE = {
+    "summary": "133 of 133 tensors, 144.9 M parameters, EMA",
+    "source": "hf://TencentARC/Open-MAGVIT2-Tokenizer-262144-Video/video_128_262144.ckpt",
+    "revision": "1f2e3d4c",
+    "sha256": "ab" * 32,
+}
+
+
+def make_study(
+    folder: Path,
+    classes: Sequence[str] = ("linear", "circular"),
+    encoders: Mapping[str, tuple[float, float]] | None = None,
+    per_class: int = 6,
+    inits: int = 3,
+    repeats: int = 2,
+    folds: int = 3,
+    places: Sequence[tuple[str, str]] = (("mid", "mean"),),
+    size: int = 16,
+    frames: int = 5,
+    source: str = "synthetic",
+    rope: float = 0.02,
+    seed: int = 0,
+) -> Params:
+    """Write the study into `folder` and return its params.
+
+    encoders: accuracy of the pretrained arm and mean accuracy of the random ones, by name. folds: 1 makes the last
+    third of the items the published test part.
+    """
+    encoders = encoders or {"tiny": (0.9, 0.6)}
+    rng = np.random.default_rng(seed)
+    count = len(classes) * per_class
+    codes = np.arange(count) % len(classes)
+    labels = [classes[code] for code in codes]
+    ids = [f"item-{index:04d}" for index in range(count)]
+    held_out = np.arange(count) if folds > 1 else np.arange(count * 2 // 3, count)
+    splits = [""] * count if folds > 1 else ["test" if i in set(held_out) else "train" for i in range(count)]
+
+    _write_config(folder, list(encoders), source, per_class, rope)
+    times = [np.arange(4.0)] * count
+    points = [rng.normal(size=(4, 2)).astype(np.float32) for _ in range(count)]
+    trajectories = TrajectorySet(
+        ids, labels, ids, splits, times, points, list(classes), source, "0" * 64, "up"
+    )
+    write_trajectories(trajectories, folder / "data/trajectories.parquet")
+    clips = rng.integers(0, 40, (count, frames, size, size, 3), dtype=np.uint8)
+    for frame in range(frames):
+        clips[:, frame, size // 2, : 1 + frame * (size - 1) // max(frames - 1, 1)] = (249, 115, 22)
+    write_clips(folder / "data/videos.zarr", clips.shape, [clips])
+
+    def held(arm: Arm, accuracy: float) -> Held:
+        shape = (repeats if folds > 1 else 1, len(held_out))
+        right = rng.random(shape) < accuracy
+        wrong = (codes[held_out] + rng.integers(1, len(classes), shape)) % len(classes)
+        probability = np.full((*shape, len(classes)), 1 / len(classes), np.float32)
+        fold = np.tile(np.arange(len(held_out)) % folds, (shape[0], 1))
+        return Held(arm, fold, np.where(right, codes[held_out], wrong), np.ones(shape), probability)
+
+    def write(name: str, arms: list[Held]) -> None:
+        own = [ids[index] for index in held_out]
+        target = folder / f"data/predictions/{name}.parquet"
+        predictions = Predictions(own, own, codes[held_out], list(classes), "digest", (1e-4, 1e2), arms)
+        write_predictions(target, predictions)
+
+    for name, (pretrained, random) in encoders.items():
+        arms = []
+        for number, (layer, pooling) in enumerate(places):
+            drop = 0.04 * number
+            arms.append(held(Arm(name, "pretrained", 0, layer, pooling), pretrained - drop))
+            for init in range(inits):
+                level = random - drop + rng.normal(0, 0.01)
+                arms.append(held(Arm(name, "random", init, layer, pooling), level))
+        write(name, arms)
+    floor = {"hash_noise": 1 / len(classes)}
+    write("controls", [held(Arm(name, "control"), level) for name, level in {**CONTROLS, **floor}.items()])
+    params = load_params(folder / "params.yaml")
+    compare.run(params)
+    return params
+
+
+def _write_config(folder: Path, encoders: list[str], source: str, per_class: int, rope: float) -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params |= {"encoders": encoders, "source": source}
+    params["plot"]["clips_per_class"] = min(6, per_class)
+    params["compare"]["rope"] = rope
+    card = {"name": source, "summary": "Made for a test & nothing else", "format": "synthetic"}
+    for path, content in (("params.yaml", params), (f"data/sources/{source}.yaml", card)):
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(yaml.safe_dump(content, sort_keys=False))
+    for name in encoders:
+        weights = folder / "models" / name / "weights"
+        weights.mkdir(parents=True)
+        (weights / "provenance.json").write_text(json.dumps(PROVENANCE))
+        encoder = {
+            "name": name,
+            "summary": "Open-MAGVIT2 video tokenizer, causal 3-D CNN encoder, 262144 codes",
+            "family": "open_magvit2",
+            "architecture": {},
+            "weights": {
+                "hub": "TencentARC/Open-MAGVIT2-Tokenizer-262144-Video",
+                "file": "x.ckpt",
+                "ema": True,
+            },
+            "training": "self-supervised video reconstruction on UCF-101",
+            "licence": "Apache-2.0",
+            "input": {"frames": "4k+1", "size": 128, "scale": "x/127.5 - 1"},
+            "features": {"layer": "mid", "pooling": "mean_std"},
+        }
+        (folder / "models" / name / "card.yaml").write_text(yaml.safe_dump(encoder))
