@@ -12,9 +12,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_va
 from trajprobe import paths
 from trajprobe.errors import UserError
 from trajprobe.params.loading import load
-from trajprobe.params.types import Count, Name, Positive, Section, Seed, Some, is_unique
+from trajprobe.params.types import Count, Name, Positive, Section, Seed, Sha256, Some, is_unique
 
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Split = Literal["train", "test"]
 
 
@@ -39,7 +38,7 @@ class SourceFile(Section):
     @model_validator(mode="after")
     def _is_somewhere(self) -> "SourceFile":
         if (self.file is None) == (self.url is None):
-            raise ValueError("must have either file (a name under data/raw/) or url")
+            raise ValueError("either file (a name under data/raw/) or url")
         return self
 
 
@@ -139,7 +138,7 @@ class RowsCard(FileCard):
     @model_validator(mode="after")
     def _has_one_split(self) -> "RowsCard":
         if self.test_rows is not None and (len(self.files) > 1 or self.files[0].split is not None):
-            raise ValueError("test_rows needs a single file without a split of its own")
+            raise ValueError("a single file without a split of its own beside test_rows")
         return self
 
 

@@ -28,13 +28,13 @@ from trajprobe.params.types import (
 
 def _is_a_path(points: list[int]) -> list[int]:
     if points[0] < 2:
-        raise ValueError("should be at least 2 points")
+        raise ValueError("at least 2 points")
     return points
 
 
 def _moves(speed: list[float]) -> list[float]:
     if speed[0] <= 0:
-        raise ValueError("should be above 0")
+        raise ValueError("more than 0")
     return speed
 
 

@@ -119,11 +119,12 @@ def _check(files: Sequence[Path], card: FileCard, settings: Trajectories) -> str
 
 
 def _dvc_add(raw: Sequence[Path]) -> None:
-    command = [sys.executable, "-m", "dvc", "add", "--quiet", *map(str, raw)]
+    command = [sys.executable, "-m", "dvc", "add", *map(str, raw)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
-        raise UserError(f"dvc add: {said[-1] if said else 'failed'}; nothing was imported")
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        reason = errors[0].removeprefix("ERROR: ") if errors else f"exit code {done.returncode}"
+        raise UserError(f"dvc add: {reason}; nothing was imported")
 
 
 @contextmanager
