@@ -1,5 +1,6 @@
-"""Tiny checkpoints of every architecture that a card names, as their publishers publish them: with their heads, decoders
-and text towers, under the old names where the published files have those, with a processor configuration like theirs.
+"""Tiny checkpoints of every architecture that a card names, as their publishers publish them: with their heads,
+decoders and text towers, under the old names where the published files have those, with a processor configuration
+like theirs.
 """
 
 import json
@@ -195,7 +196,7 @@ PROCESSORS: dict[str, dict[str, Any]] = {
 
 
 def publish(name: str, folder: Path, seed: int = 0) -> Path:
-    """Write a tiny checkpoint for the card `name` into `folder`, every number of it drawn anew, and return the folder."""
+    """Write a tiny checkpoint for the card `name` into `folder`, every number drawn anew, and return the folder."""
     with silent(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = MODELS[name]()

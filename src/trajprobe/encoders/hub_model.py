@@ -44,8 +44,8 @@ class HubModel:
     frames: how many a clip has to have, or None where any number will do.
     """
 
-    def __init__(self, module: nn.Module, architecture: Architecture) -> None:
-        self.module = module.eval().requires_grad_(False)
+    def __init__(self, module: Any, architecture: Architecture) -> None:
+        self.module: nn.Module = module.eval().requires_grad_(False)
         self.architecture = architecture
         config = module.config
         self.frames: int | None = getattr(getattr(config, "vision_config", config), "num_frames", None)

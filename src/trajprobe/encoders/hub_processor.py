@@ -25,6 +25,7 @@ UNKNOWN_STEPS = (
     "do_crop_margin",
     "do_flip_channel_order",
 )
+SOME = 64  # pictures at a time, which bounds what resizing in float64 takes
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,9 @@ class Processor:
 
     def __call__(self, pictures: torch.Tensor) -> torch.Tensor:
         """(n, S, S, 3) uint8 -> (n, 3, size, size) float32 on the same device."""
+        return torch.cat([self._some(part) for part in pictures.split(SOME)])
+
+    def _some(self, pictures: torch.Tensor) -> torch.Tensor:
         if self.resized is not None:
             pictures = resize(pictures, self.resized, self.resample)
         if self.cropped is not None:
@@ -63,15 +67,17 @@ def read_processor(folder: Path) -> Processor:
 
     Raises UserError where there is none, or where it asks for something that is not known here.
     """
-    for name in FILES:
-        if (folder / name).is_file():
-            return parse_processor(
-                json.loads((folder / name).read_text(encoding="utf-8")), str(folder / name)
-            )
-    raise UserError(
-        f"{folder}: has none of {', '.join(FILES)}, so nothing tells how to feed the model; take a repository "
-        "that has one"
-    )
+    path = next((folder / name for name in FILES if (folder / name).is_file()), None)
+    if path is None:
+        raise UserError(
+            f"{folder}: has none of {', '.join(FILES)}, so nothing tells how to feed the model; take a repository "
+            "that has one"
+        )
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: is not JSON ({error}); get a fresh copy of the repository") from None
+    return parse_processor(settings, str(path))
 
 
 def parse_processor(settings: Mapping[str, Any], where: str) -> Processor:

@@ -1,0 +1,288 @@
+"""Fetching for the families `transformers` and `resnet`: what a checkpoint lacks, has too much of, or has in another
+shape stops the stage, also where the library would go on or keep silent; every mistake of a user is one line that says
+how to mend it.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_hub
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from servers import Server
+from trajprobe.encoders import fetch_hub, hub_vision
+from trajprobe.encoders.fetching import fetch
+from trajprobe.encoders.resnet import load
+from trajprobe.errors import UserError
+from trajprobe.files import sha256
+from trajprobe.params.encoder_card import EncoderCard, load_encoder_card
+
+ROOT = Path(__file__).resolve().parents[2]
+MIRROR = ROOT.parent / "shared" / "mirror"
+CPU = torch.device("cpu")
+
+
+class Checkpoint:
+    """A tiny published VideoMAE (or another card's), to be damaged and fetched."""
+
+    def __init__(self, folder: Path, name: str = "videomae_base") -> None:
+        self.published = tiny_hub.publish(name, folder / "published")
+        self.weights = folder / "weights"
+        self.weights.mkdir()
+        self.card = tiny_hub.tiny(load_encoder_card(name), {"file": str(self.published)})
+
+    def edit(self, change: Callable[[dict[str, torch.Tensor]], Any]) -> None:
+        file = self.published / "model.safetensors"
+        tensors = load_file(file)
+        change(tensors)
+        save_file(tensors, file)
+
+    def configure(self, file: str = "config.json", **changes: Any) -> None:
+        path = self.published / file
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    def with_card(self, **sections: Any) -> EncoderCard:
+        content = self.card.model_dump()
+        for section, value in sections.items():
+            content[section] = {**content[section], **value} if isinstance(value, dict) else value
+        return EncoderCard.model_validate(content)
+
+    def refusal(self, card: EncoderCard | None = None) -> str:
+        with pytest.raises(UserError) as caught:
+            fetch(card or self.card, self.weights)
+        assert "\n" not in str(caught.value)
+        assert not (self.weights / "encoder.safetensors").exists()
+        return str(caught.value)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkpoint:
+    monkeypatch.chdir(ROOT)
+    return Checkpoint(tmp_path)
+
+
+BLOCK = "videomae.encoder.layer.1"
+
+
+def test_a_missing_tensor_stops(checkpoint: Checkpoint) -> None:
+    checkpoint.edit(lambda tensors: tensors.pop(f"{BLOCK}.output.dense.weight"))
+    assert "1 missing (encoder.layer.1.output.dense.weight)" in checkpoint.refusal()
+
+
+def test_a_tensor_too_many_stops(checkpoint: Checkpoint) -> None:
+    checkpoint.edit(lambda tensors: tensors.update({f"{BLOCK}.adapter.weight": torch.ones(3)}))
+    assert f"1 unexpected ({BLOCK}.adapter.weight)" in checkpoint.refusal()
+
+
+def test_a_misshapen_tensor_stops(checkpoint: Checkpoint) -> None:
+    checkpoint.edit(lambda tensors: tensors.update({f"{BLOCK}.output.dense.weight": torch.ones(16, 30)}))
+    assert "encoder.layer.1.output.dense.weight 16×30 for 16×32" in checkpoint.refusal()
+
+
+def test_a_head_has_to_be_named(checkpoint: Checkpoint) -> None:
+    assert "21 unexpected (decoder.decoder_layers.0." in checkpoint.refusal(
+        checkpoint.with_card(architecture={"unused": []})
+    )
+
+
+def test_a_library_that_has_forgotten_the_old_names_is_caught(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transformers 5.0 to 5.17 had no rule for q_bias and v_bias, and left the biases at zero."""
+    monkeypatch.setattr("transformers.modeling_utils.get_model_conversion_mapping", lambda *_a, **_k: [])
+    message = checkpoint.refusal()
+    assert "4 missing (encoder.layer.0.attention.attention.query.bias" in message
+    assert re.search(r"4 unexpected \(\S*layer.\d.attention.attention.[qv]_bias", message)
+
+
+def test_a_library_that_drops_biases_and_reports_nothing_is_caught(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = transformers.VideoMAEModel.from_pretrained
+
+    def drops(*args: Any, **kwargs: Any) -> Any:
+        module, report = honest(*args, **kwargs)
+        for layer in module.encoder.layer:
+            layer.attention.attention.query.bias = layer.attention.attention.value.bias = None
+        return module, report
+
+    monkeypatch.setattr(transformers.VideoMAEModel, "from_pretrained", drops)
+    message = checkpoint.refusal()
+    assert re.search(r"takes \d+ numbers of its \d+ and reports nothing", message)
+    read, there = (int(number) for number in re.findall(r"\d+(?= numbers| and)", message))
+    assert there - read == 2 * 2 * 16  # two biases in each of two blocks of 16 channels
+
+
+def test_a_model_type_that_the_library_does_not_know(checkpoint: Checkpoint) -> None:
+    checkpoint.configure(model_type="videomae_9000")
+    message = checkpoint.refusal()
+    assert f"transformers {transformers.__version__} cannot read it" in message
+    assert "videomae_9000" in message
+    assert "install a newer transformers" in message
+
+
+def test_a_model_type_without_a_model(checkpoint: Checkpoint) -> None:
+    checkpoint.configure(model_type="encoder-decoder")
+    assert "transformers" in checkpoint.refusal()
+
+
+def test_a_repository_that_is_not_for_transformers(checkpoint: Checkpoint) -> None:
+    (checkpoint.published / "model.safetensors").rename(checkpoint.published / "weights.npz")
+    assert "has neither model.safetensors nor pytorch_model.bin" in checkpoint.refusal()
+
+
+def test_a_repository_without_a_processor(checkpoint: Checkpoint) -> None:
+    (checkpoint.published / "preprocessor_config.json").unlink()
+    assert "has none of preprocessor_config.json" in checkpoint.refusal()
+    (checkpoint.published / "preprocessor_config.json").write_text("{")
+    assert "is not JSON" in checkpoint.refusal()
+
+
+def test_a_repository_without_a_configuration(checkpoint: Checkpoint) -> None:
+    (checkpoint.published / "config.json").unlink()
+    assert "config.json: is missing" in checkpoint.refusal()
+
+
+CARDS: list[tuple[dict[str, Any], str]] = [
+    ({"architecture": {"unsued": ["decoder"]}}, "architecture: unknown key unsued; did you mean unused?"),
+    ({"architecture": {"tokens": "t w h"}}, "architecture: tokens: "),
+    ({"weights": {"url": "https://example.org/model.safetensors"}}, "reads a whole repository"),
+    ({"weights": {"hub": "a/b", "file": "model.safetensors"}}, "reads a whole repository"),
+    ({"weights": "none"}, "reads a whole repository"),
+    ({"input": {"size": 64}}, "input.size: the checkpoint's processor gives 32 pixels, got 64"),
+    ({"input": {"scale": "x/127.5 - 1"}}, "input.scale: must be 'processor'"),
+    ({"input": {"frames": 8}}, "input.frames: the model takes 16, got 8"),
+    ({"input": {"frames": "any"}}, "input.frames: the model takes 16, got any"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), CARDS)
+def test_a_wrong_card_is_one_line(checkpoint: Checkpoint, change: dict[str, Any], message: str) -> None:
+    content = checkpoint.card.model_dump()
+    for section, value in change.items():
+        replace = section == "weights" or not isinstance(value, dict)
+        content[section] = value if replace else {**content[section], **value}
+    assert message in checkpoint.refusal(EncoderCard.model_validate(content))
+
+
+def test_a_clip_model_takes_a_multiple_of_its_tubelet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    made = Checkpoint(tmp_path, "vjepa2_vitl")
+    for frames in (15, "any"):
+        assert "must be a multiple of 2" in made.refusal(made.with_card(input={"frames": frames}))
+    card = made.with_card(input={"frames": 6})  # rotary positions: any even number
+    fetch(card, made.weights)
+    encoder = hub_vision.load(card, made.weights, CPU)
+    with torch.inference_mode():
+        shown = torch.zeros(1, 6, 32, 32, 3, dtype=torch.uint8)
+        assert encoder.encode(shown, ["last"])["last"].grid.shape == (1, 3, 2, 2, 24)
+
+
+def test_clips_that_the_card_does_not_admit(checkpoint: Checkpoint) -> None:
+    card = checkpoint.with_card(input={"fit": "refuse"})
+    fetch(card, checkpoint.weights)
+    encoder = hub_vision.load(card, checkpoint.weights, CPU)
+    with pytest.raises(UserError, match="clips have 5 frames, this encoder takes 16: set render"):
+        encoder.encode(torch.zeros(1, 5, 32, 32, 3, dtype=torch.uint8), ["last"])
+    with pytest.raises(UserError, match="clips must be square"):
+        encoder.encode(torch.zeros(1, 16, 32, 40, 3, dtype=torch.uint8), ["last"])
+
+
+def test_a_pinned_digest_holds_the_whole_repository(checkpoint: Checkpoint) -> None:
+    record = fetch(checkpoint.card, checkpoint.weights)
+    pinned = {"file": str(checkpoint.published), "sha256": record["sha256"]}
+    assert fetch(checkpoint.with_card(weights=pinned), checkpoint.weights) == record
+    (checkpoint.weights / "encoder.safetensors").unlink()
+    checkpoint.configure("preprocessor_config.json", resample=3)
+    assert "wrong digest" in checkpoint.refusal(checkpoint.with_card(weights=pinned))
+
+
+def test_a_sharded_checkpoint_is_read_whole_and_the_bytes_are_the_same_each_time(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    fetch(checkpoint.card, checkpoint.weights)
+    whole = sha256(checkpoint.weights / "encoder.safetensors")
+    fetch(checkpoint.card, checkpoint.weights)
+    assert sha256(checkpoint.weights / "encoder.safetensors") == whole
+    tensors = load_file(checkpoint.published / "model.safetensors")
+    names = sorted(tensors)
+    for index, part in enumerate((names[:20], names[20:]), start=1):
+        save_file(
+            {n: tensors[n] for n in part}, checkpoint.published / f"model-{index:05}-of-00002.safetensors"
+        )
+    (checkpoint.published / "model.safetensors").unlink()
+    fetch(checkpoint.card, checkpoint.weights)
+    assert sha256(checkpoint.weights / "encoder.safetensors") == whole
+    half = {n: t.half() for n, t in tensors.items()}
+    save_file(half, checkpoint.published / "model.safetensors")
+    for path in checkpoint.published.glob("model-*"):
+        path.unlink()
+    fetch(checkpoint.card, checkpoint.weights)  # stored in halves, run in float32
+    assert {t.dtype for t in load_file(checkpoint.weights / "encoder.safetensors").values()} == {
+        torch.float32
+    }
+
+
+@pytest.fixture
+def hub(server: Server, download_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    return server
+
+
+def test_a_gated_repository_without_a_token(hub: Server, checkpoint: Checkpoint) -> None:
+    files = {path.name: path.read_bytes() for path in checkpoint.published.iterdir()}
+    hub.put_model("someone/gated", files, token="hf_secret", gated=True)
+    message = checkpoint.refusal(checkpoint.with_card(weights={"hub": "someone/gated", "file": None}))
+    assert "access is gated and no token is set" in message
+    assert "HF_TOKEN" in message
+
+
+def test_a_hub_that_is_offline(
+    download_cache: Path, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    message = checkpoint.refusal(checkpoint.with_card(weights={"hub": "someone/model", "file": None}))
+    assert "does not answer" in message
+    assert "TRAJPROBE_MIRROR" in message
+
+
+def test_the_resnet_from_the_mirror(
+    download_cache: Path, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not MIRROR.is_dir():
+        pytest.skip("../shared/mirror is absent: no published weights")
+    monkeypatch.setenv("TRAJPROBE_MIRROR", str(MIRROR))
+    card = load_encoder_card("cifar_resnet20")
+    record = fetch(card, checkpoint.weights)
+    assert record["tensors"] == {"read": 95, "expected": 95, "unused": 2}
+    assert (
+        record["parameters"] == 269722 - 10 * 65 + 2 * 688
+    )  # 0.27 M, without the classifier, with running statistics
+    assert record["sha256"] == card.weights.sha256
+    published = torch.load(MIRROR / "resnet20-12fca82f.th", map_location=CPU, weights_only=True)["state_dict"]
+    for name, tensor in load(card, checkpoint.weights, CPU).network.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            assert torch.equal(tensor, published[f"module.{name}"])
+    deeper = card.model_copy(update={"architecture": {"depth": 32}})
+    with pytest.raises(UserError, match="missing"):
+        fetch(deeper, checkpoint.weights)
+    with pytest.raises(UserError, match="needs a checkpoint"):
+        fetch(card.model_copy(update={"weights": "none"}), checkpoint.weights)
+
+
+def test_convert_counts_what_is_unused(checkpoint: Checkpoint) -> None:
+    for name in ("config.json", "preprocessor_config.json"):
+        (checkpoint.weights / name).write_bytes((checkpoint.published / name).read_bytes())
+    file = checkpoint.published / "model.safetensors"
+    _, unused = fetch_hub.convert(checkpoint.card, checkpoint.weights, [file], "here")
+    assert unused == sum(
+        name.startswith(("decoder.", "encoder_to", "mask_token")) for name in load_file(file)
+    )
