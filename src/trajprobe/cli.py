@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 
 Encoder = Annotated[
-    str, typer.Argument(help="An encoder: the name of a folder models/<name> with a card.yaml.")
+    str, typer.Argument(help="An encoder: the name of a folder models/NAME with a card.yaml.")
 ]
 
 
@@ -82,7 +82,7 @@ def fetch(
 ) -> None:
     """Obtain an encoder's weights, verify them, keep its tensors only.
 
-    Reads the encoder's card; writes models/<encoder>/weights/ with provenance.json. TRAJPROBE_MIRROR (a folder or
+    Reads the encoder's card; writes models/ENCODER/weights/ with provenance.json. TRAJPROBE_MIRROR (a folder or
     an address) is tried by file name before the network; TRAJPROBE_CACHE holds downloads that can be resumed.
     """
     from trajprobe.stages import fetch as stage
@@ -103,7 +103,7 @@ def extract(
     """Run an encoder, frozen, over all clips: pretrained, and at `random_inits` random initialisations.
 
     Reads `features` in params.yaml, the card, the weights and data/videos.zarr; writes
-    data/features/<encoder>.safetensors. Finished shards are kept in TRAJPROBE_CACHE, so that a killed run goes on
+    data/features/ENCODER.safetensors. Finished shards are kept in TRAJPROBE_CACHE, so that a killed run goes on
     where it was.
     """
     from trajprobe.params.study import load_params
@@ -127,7 +127,7 @@ def probe(
 ) -> None:
     """Train the same probe on every arm with the same folds, and keep every held-out prediction.
 
-    Reads `probe` in params.yaml and data/features/<name>.safetensors; writes data/predictions/<name>.parquet.
+    Reads `probe` in params.yaml and data/features/NAME.safetensors; writes data/predictions/NAME.parquet.
     """
     from trajprobe.params.study import load_params
     from trajprobe.stages import probe as stage
@@ -202,7 +202,7 @@ def encoders() -> None:
 study_app = typer.Typer(no_args_is_help=True, help="Several experiments that together answer a question.")
 app.add_typer(study_app, name="study", rich_help_panel=PEOPLE)
 StudyFile = Annotated[
-    Path, typer.Argument(help="A studies/<name>.yaml: a question, and experiments with overrides.")
+    Path, typer.Argument(help="A studies/NAME.yaml: a question, and experiments with overrides.")
 ]
 
 
