@@ -29,14 +29,14 @@ def _shared(places: int, sizes: dict[str, int]) -> dict[str, int]:
     total = sum(sizes.values())
     if total <= places:
         return sizes
-    shares = {split: max(places * size // total, 1) for split, size in sizes.items()}
+    shares = {split: places * size // total for split, size in sizes.items()}
     by_remainder = sorted(sizes, key=lambda split: (-(places * sizes[split] % total), split))
-    for split in by_remainder[: max(places - sum(shares.values()), 0)]:
+    for split in by_remainder[: places - sum(shares.values())]:
         shares[split] += 1
-    while (
-        sum(shares.values()) > places
-    ):  # more parts than places, or the minimum of one took a place too many
-        shares[max(shares, key=lambda split: (shares[split], split))] -= 1
+    for split in sorted(sizes):
+        if shares[split] == 0 and places >= len(sizes):
+            shares[max(shares, key=lambda name: (shares[name], name))] -= 1
+            shares[split] = 1
     return shares
 
 
