@@ -75,13 +75,15 @@ def _what_else(head: bytes) -> str:
 class _Frugal:
     """A file whose reader asks for the size that the file itself names; it gets no more than a directory needs."""
 
+    LARGEST_END = 1 << 17  # bytes; without a size it reads from where the longest comment would begin
+
     def __init__(self, file: BinaryIO) -> None:
         self.seek, self.tell, self.file = file.seek, file.tell, file
 
     def read(self, size: int = -1) -> bytes:
         if size > LARGEST_PICKLE:
             raise ValueError("too large")
-        return self.file.read(LARGEST_PICKLE if size < 0 else size)
+        return self.file.read(self.LARGEST_END if size < 0 else size)
 
 
 def _zip(file: BinaryIO, size: int) -> dict[str, TensorSpec]:

@@ -17,6 +17,7 @@ HOSTILE_MODULES = (
     "posix",
     "nt",
     "subprocess",
+    "commands",
     "sys",
     "importlib",
     "runpy",
@@ -25,6 +26,7 @@ HOSTILE_MODULES = (
     "pty",
     "ctypes",
 )
+BUILTINS = ("builtins", "__builtin__", "io", "_io")
 HOSTILE_BUILTINS = ("eval", "exec", "execfile", "compile", "__import__", "open", "input", "breakpoint")
 
 STORAGES = {
@@ -97,7 +99,7 @@ def named(module: Any, name: Any) -> Global:
     if type(module) is not str or type(name) is not str:
         raise Malformed("its pickle is damaged (a name that is not text)")
     root = module.split(".")[0]
-    if root in HOSTILE_MODULES or (root in ("builtins", "__builtin__") and name in HOSTILE_BUILTINS):
+    if root in HOSTILE_MODULES or (root in BUILTINS and name in HOSTILE_BUILTINS):
         raise Malformed(
             f"its pickle would run {ascii(f'{module}.{name}')[1:-1][:80]}, which no checkpoint needs (nothing was run)"
         )

@@ -62,7 +62,7 @@ def read_tensors(path: Path | str, names: Iterable[str]) -> "dict[str, torch.Ten
     names = list(names)
     for name, (spec, bits) in zip(names, iterate_bits(path, names), strict=True):
         # Any byte but zero is true: torch leaves it undefined what other bytes than 0 and 1 are in a bool.
-        array = bits != 0 if spec.dtype == "bool" else bits
+        array = bits.astype(bool) if spec.dtype == "bool" else bits
         tensors[name] = torch.from_numpy(array).view(getattr(torch, spec.dtype))
     return tensors
 

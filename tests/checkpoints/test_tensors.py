@@ -1,0 +1,195 @@
+"""Held: tensors read from honest checkpoints are bit for bit those of torch.load and of the safetensors library."""
+
+import argparse
+import collections
+import json
+import pathlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from trajprobe.checkpoints.convert import convert
+from trajprobe.checkpoints.tensors import read_index, read_tensors
+from trajprobe.errors import UserError
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+FORMATS = pytest.mark.parametrize("new_format", [True, False], ids=["zip", "stream"])
+DTYPES = ["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"]
+
+
+class Callback:
+    """Stands for whatever a training framework pickles along."""
+
+    def __init__(self) -> None:
+        self.best = {"path": pathlib.PurePosixPath("/home/someone/best.ckpt"), "score": 0.5}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        raise AssertionError("nothing of the checkpoint is run")
+
+
+def bits(tensor: torch.Tensor) -> bytes:
+    return (
+        tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        if tensor.numel()
+        else b""
+    )
+
+
+def same(found: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor]) -> None:
+    assert list(found) == list(wanted)
+    for name, tensor in wanted.items():
+        assert found[name].dtype == tensor.dtype, name
+        assert found[name].shape == tensor.shape, name
+        assert bits(found[name]) == bits(tensor), name
+        assert found[name].is_contiguous()
+
+
+def all_of(path: Path) -> dict[str, torch.Tensor]:
+    return read_tensors(path, read_index(path))
+
+
+def save(value: object, folder: Path, new_format: bool) -> Path:
+    path = folder / "made.ckpt"
+    torch.save(value, path, _use_new_zipfile_serialization=new_format)
+    return path
+
+
+@FORMATS
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_type_and_layout(dtype: str, new_format: bool, tmp_path: Path) -> None:
+    values = torch.from_numpy(np.random.default_rng(0).integers(0, 100, (5, 6, 7))).to(getattr(torch, dtype))
+    tensors = {
+        "plain": values,
+        "scalar": values[0, 0, 0],
+        "empty": values[:0],
+        "row": values[3],
+        "transposed": values.permute(2, 0, 1),
+        "strided": values[::2, 1::3, ::3],
+        "expanded": values[:1].expand(5, 6, 7),
+        "same": values,
+        "parameter": torch.nn.Parameter(values.clone(), requires_grad=False),
+    }
+    same(all_of(save(tensors, tmp_path, new_format)), tensors)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "uint32", "uint64"])
+def test_types_that_torch_rebuilds_another_way(dtype: str, tmp_path: Path) -> None:
+    tensors = {"plain": torch.from_numpy(np.arange(6, dtype=dtype).reshape(2, 3))}
+    same(all_of(save(tensors, tmp_path, True)), tensors)
+
+
+@FORMATS
+def test_a_training_frameworks_checkpoint(new_format: bool, tmp_path: Path) -> None:
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Linear(2, 2))
+    optimizer = torch.optim.AdamW(module.parameters())
+    module(torch.zeros(2, 3, 6, 4).requires_grad_()).sum().backward()
+    optimizer.step()
+    checkpoint = {
+        "epoch": 3,
+        "pytorch-lightning_version": "1.8.0",
+        "state_dict": module.state_dict(),
+        "optimizer_states": [optimizer.state_dict()],
+        "callbacks": {
+            "Callback": Callback(),
+            "set": {1, 2},
+            "frozen": frozenset("a"),
+            b"bytes": bytearray(b"x"),
+        },
+        "hyper_parameters": argparse.Namespace(rate=1e-3, path=pathlib.PurePosixPath("x"), big=10**30),
+        "loops": collections.defaultdict(list, a=[1.5, None, True]),
+        ("a", 1): np.arange(3),
+    }
+    same(all_of(save(checkpoint, tmp_path, new_format)), dict(module.state_dict()))
+
+
+@FORMATS
+@pytest.mark.parametrize("under", ["model", "state_dict", ""])
+def test_weights_are_found_where_checkpoints_keep_them(under: str, new_format: bool, tmp_path: Path) -> None:
+    weights = {
+        "encoder": {"conv": {"weight": torch.ones(2), "bias": torch.zeros(1)}},
+        "decay": torch.tensor(0.9),
+    }
+    path = save({under: weights, "other": torch.ones(9)} if under else weights, tmp_path, new_format)
+    assert set(read_index(path)) == {"encoder.conv.weight", "encoder.conv.bias", "decay"}
+
+
+def test_subclasses_with_attributes(tmp_path: Path) -> None:
+    parameter = torch.nn.Parameter(torch.arange(4.0))
+    parameter.note = "an attribute makes torch write it down another way"  # type: ignore[attr-defined]
+    tensor = torch.arange(3.0)
+    tensor.note = 1  # type: ignore[attr-defined]
+    tensors = {"parameter": parameter, "tensor": tensor}
+    same(all_of(save(tensors, tmp_path, True)), tensors)
+
+
+def test_a_lazy_conjugate_is_not_taken_for_its_numbers(tmp_path: Path) -> None:
+    negative = torch.imag(torch.view_as_complex(torch.ones(3, 2)).conj())
+    assert negative.is_neg()
+    assert set(read_index(save({"lazy": negative, "plain": torch.ones(1)}, tmp_path, True))) == {"plain"}
+
+
+def test_files_without_checksums(tmp_path: Path) -> None:
+    torch.serialization.set_crc32_options(False)
+    try:
+        path = save({"a": torch.arange(5.0)}, tmp_path, True)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    same(all_of(path), {"a": torch.arange(5.0)})
+
+
+def test_only_what_is_asked_for(tmp_path: Path) -> None:
+    path = save({"a": torch.ones(2), "b": torch.zeros(3)}, tmp_path, True)
+    assert set(read_tensors(path, ["b"])) == {"b"}
+    with pytest.raises(UserError, match="has no tensor 'c'"):
+        read_tensors(path, ["c"])
+
+
+def test_safetensors_against_its_own_library(tmp_path: Path) -> None:
+    tensors = {name: torch.arange(6).reshape(2, 3).to(getattr(torch, name)) for name in DTYPES}
+    tensors |= {"empty": torch.ones(0, 3), "scalar": torch.tensor(2.5)}
+    path = tmp_path / "model.safetensors"
+    safetensors.torch.save_file(tensors, path, {"format": "pt"})
+    same(all_of(path), {name: tensors[name] for name in read_index(path)})
+    assert set(read_index(path)) == set(tensors)
+
+
+@FORMATS
+def test_conversion_is_exact_and_repeatable(new_format: bool, tmp_path: Path) -> None:
+    values = torch.arange(24.0).reshape(2, 3, 4)
+    tensors = {
+        "model_ema.b": values.permute(2, 0, 1),
+        "model_ema.a": values.bfloat16(),
+        "flag": values > 3,
+        "steps": torch.tensor(7),
+        "unused": values,
+    }
+    path = save({"state_dict": tensors}, tmp_path, new_format)
+    names = {"b": "model_ema.b", "a": "model_ema.a", "flag": "flag", "steps": "steps"}
+    digest = convert(path, names, tmp_path / "first.safetensors")
+    assert convert(path, dict(reversed(names.items())), tmp_path / "second.safetensors") == digest
+    written = (tmp_path / "first.safetensors").read_bytes()
+    assert written == (tmp_path / "second.safetensors").read_bytes()
+    loaded = safetensors.torch.load_file(tmp_path / "first.safetensors")
+    same(
+        {name: loaded[name] for name in sorted(loaded)},
+        {name: tensors[names[name]] for name in sorted(names)},
+    )
+    header = json.loads(written[8 : 8 + int.from_bytes(written[:8], "little")])
+    size = {"F32": 4, "BF16": 2, "BOOL": 1, "I64": 8}
+    assert all(entry["data_offsets"][0] % size[entry["dtype"]] == 0 for entry in header.values())
+    with pytest.raises(UserError, match="has no tensor 'absent'"):
+        convert(path, {"a": "absent"}, tmp_path / "third.safetensors")
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the reference material is not there")
+@pytest.mark.parametrize(
+    ("name", "count"), [("reference/open_magvit2/video_tiny.ckpt", 208), ("mirror/resnet20-12fca82f.th", 97)]
+)
+def test_real_checkpoints(name: str, count: int) -> None:
+    wanted = torch.load(SHARED / name, map_location="cpu", weights_only=False)["state_dict"]
+    assert len(wanted) == count
+    same(all_of(SHARED / name), dict(wanted))
