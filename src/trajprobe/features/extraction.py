@@ -29,7 +29,8 @@ CALIBRATION = 64  # clips, evenly spaced, on which a random arm may estimate its
 class Clips(Protocol):
     """Stored clips, uint8 (N, T, H, W, 3), read a slice at a time."""
 
-    shape: tuple[int, ...]
+    @property
+    def shape(self) -> tuple[int, ...]: ...
 
     def __getitem__(self, rows: slice) -> np.ndarray: ...
 
@@ -76,8 +77,8 @@ def extract(
             key = shard_key({**settings.identity, **arm.identity, "clips": digest})
             arrays = cache.get(key)
             if arrays is None:
-                encoder = encoder or _built(arm, settings.layers)
-                arrays = _encode(encoder, clips[start : start + SHARD], settings, arm.name, advance)
+                encoder = encoder or built(arm, settings.layers)
+                arrays = encode(encoder, clips[start : start + SHARD], settings, arm.name, advance)
                 cache.put(key, arrays)
             else:
                 advance(min(SHARD, clips.shape[0] - start), arm.name)
@@ -90,15 +91,15 @@ def calibrated(build: Callable[[], Encoder], clips: Clips, device: torch.device)
     def ready() -> Encoder:
         encoder = build()
         if isinstance(encoder, Calibrated):
-            encoder.calibrate(torch.from_numpy(calibration_clips(clips)).to(device))
+            encoder.calibrate(torch.from_numpy(some_clips(clips, CALIBRATION)).to(device))
         return encoder
 
     return ready
 
 
-def calibration_clips(clips: Clips) -> np.ndarray:
-    """(n, T, H, W, 3) uint8: at most CALIBRATION clips, evenly spaced over all."""
-    count = min(CALIBRATION, clips.shape[0])
+def some_clips(clips: Clips, most: int) -> np.ndarray:
+    """(n, T, H, W, 3) uint8: at most `most` clips, evenly spaced over all."""
+    count = min(most, clips.shape[0])
     rows = [index * clips.shape[0] // count for index in range(count)]
     return np.concatenate([clips[row : row + 1] for row in rows])
 
@@ -126,7 +127,8 @@ def code_digest() -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()
 
 
-def _built(arm: Arm, layers: Sequence[str]) -> Encoder:
+def built(arm: Arm, layers: Sequence[str]) -> Encoder:
+    """The arm's encoder, held to have `layers`. Raises UserError with the nearest names where it does not."""
     encoder = arm.build()
     for layer in layers:
         if layer not in encoder.layers:
@@ -134,9 +136,10 @@ def _built(arm: Arm, layers: Sequence[str]) -> Encoder:
     return encoder
 
 
-def _encode(
+def encode(
     encoder: Encoder, clips: np.ndarray, settings: Settings, arm: str, advance: Advance
 ) -> dict[str, np.ndarray]:
+    """{"<layer>/<pooling>": float32 (n, D)} for uint8 clips (n, T, H, W, 3). Raises UserError where not finite."""
     parts: dict[str, list[np.ndarray]] = {}
     with torch.inference_mode():
         for start in range(0, len(clips), settings.batch):

@@ -1,6 +1,7 @@
 """Stage `extract`: data/videos.zarr and models/<encoder>/weights -> data/features/<encoder>.safetensors."""
 
 from functools import partial
+from importlib.metadata import version
 from itertools import chain
 
 import numpy as np
@@ -11,16 +12,18 @@ from trajprobe.encoders.device import batch, device
 from trajprobe.encoders.families import family
 from trajprobe.errors import UserError
 from trajprobe.features.cache import ShardCache
+from trajprobe.features.certificate import certificate
 from trajprobe.features.extraction import (
+    CALIBRATION,
     Arm,
     Clips,
     Settings,
     calibrated,
-    calibration_clips,
     chosen,
     clips_digest,
     code_digest,
     extract,
+    some_clips,
     weights_digest,
 )
 from trajprobe.features.pooling import check_pooling
@@ -61,6 +64,10 @@ def run(params: Params, encoder: str) -> str:
             "seeds": seeds,
             "weights": arms[0].identity["weights"],
             "preprocessing": card.input.model_dump(),
+            "order": {
+                name: certificate(arm, clips, card.input, settings, cache)
+                for name, arm in (("pretrained", arms[0]), ("random", arms[1]))
+            },
         }
         with create_features(target, shapes, metadata) as put:
             for index, start, arrays in chain([first], shards):
@@ -88,7 +95,7 @@ def _settings(params: Params, card: EncoderCard) -> Settings:
         "poolings": poolings,
         "precision": "float32",
         "code": code_digest(),
-        "libraries": [np.__version__, torch.__version__],
+        "libraries": [np.__version__, torch.__version__, *_transformers(card)],
         "device": place.type,
     }
     return Settings(layers, poolings, identity, place, batch())
@@ -99,11 +106,18 @@ def _arms(card: EncoderCard, seeds: list[int], clips: Clips, place: torch.device
     if not folder.is_dir():
         raise UserError(f"{folder}: is missing; run `dvc repro fetch@{card.name}`")
     known = family(card.family)
-    arms = [Arm("pretrained", {"weights": weights_digest(folder)}, partial(known.load, card, folder, place))]
+    weights = weights_digest(folder)
+    arms = [Arm("pretrained", {"weights": weights}, partial(known.load, card, folder, place))]
     # Whether a family calibrates is known only once it is built; the clips it would see are always part of the key.
-    calibration = clips_digest(calibration_clips(clips))
+    calibration = clips_digest(some_clips(clips, CALIBRATION))
+    random = card.features.random.model_dump()
     for seed in seeds:
         build = partial(known.initialise, card, folder, seed, place)
-        identity = {"seed": seed, "calibration": calibration}
+        # The folder may also hold the architecture, and what the random arm keeps.
+        identity = {"seed": seed, "calibration": calibration, "random": random, "folder": weights}
         arms.append(Arm(f"random {seed}", identity, calibrated(build, clips, place)))
     return arms
+
+
+def _transformers(card: EncoderCard) -> list[str]:
+    return [version("transformers")] if card.family == "transformers" else []
