@@ -132,6 +132,8 @@ def _stored(file: BinaryIO, entry: zipfile.ZipInfo, size: int) -> Block:
         or entry.flag_bits & 1
     ):
         raise Malformed("its data is compressed or encrypted, which torch never does")
+    if not 0 <= entry.header_offset < size:
+        raise Malformed("its zip directory is damaged or cut off")
     file.seek(entry.header_offset)
     header = file.read(30)
     if len(header) < 30 or header[:4] != b"PK\x03\x04":
