@@ -1,7 +1,8 @@
 """The families of synthetic paths: name, equation, and the ranges from which each path's numbers are drawn.
 
 u runs from 0 to 1 over the duration of a path. Angles are in turns. All numbers are drawn uniformly from their
-range; +- is drawn as a coin is tossed. Sizes do not matter, only shapes: every path is scaled to radius 1.
+range; +- is drawn as a coin is tossed. Sizes do not matter, only shapes: every path is scaled to radius 1. Ranges of
+related families overlap (the turns of a circle and of a helix), so that the mere amount of line does not tell them.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,13 +36,13 @@ _FAMILIES = (
     Family(
         "circular",
         "(x, z) = (cos a, sin a), a = start +- turns u",
-        {"turns": (0.6, 1.2), "start": ANY_ANGLE},
+        {"turns": (0.6, 2.0), "start": ANY_ANGLE},
         curves.circular,
     ),
     Family(
         "helical",
         "(x, y, z) = (cos a, sin a, +- pitch turns u), a = start +- turns u",
-        {"turns": (1.5, 4.0), "pitch": (0.2, 0.8), "start": ANY_ANGLE},
+        {"turns": (1.0, 2.5), "pitch": (0.2, 1.0), "start": ANY_ANGLE},
         curves.helical,
     ),
     Family(
