@@ -115,10 +115,9 @@ def extract(
 @app.command(rich_help_panel=STAGES)
 def controls() -> None:
     """Features that need no encoder: coordinates (a ceiling), pixels, their random projection, hash noise (a floor)."""
-    from trajprobe.params.study import load_params
     from trajprobe.stages import controls as stage
 
-    _say(stage.run(load_params()))
+    _say(stage.run())
 
 
 @app.command(rich_help_panel=STAGES)
