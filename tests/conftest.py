@@ -1,11 +1,16 @@
-"""Fixtures for everything that fetches: a server that misbehaves, and a cache that no other test has seen."""
+"""What all tests share: how hypothesis searches, a server that misbehaves, a cache that no other test has seen."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from servers import Server, serving
+
+# The same examples on every machine, however slow it is.
+settings.register_profile("trajprobe", deadline=None, derandomize=True)
+settings.load_profile("trajprobe")
 
 
 @pytest.fixture
