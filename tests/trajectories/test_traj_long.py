@@ -87,11 +87,14 @@ def test_timestamps_become_seconds(tmp_path: Path) -> None:
 
 
 def test_numbers_as_ids_and_labels_in_parquet(tmp_path: Path) -> None:
-    table = pa.table({"id": [10, 10, 9, 9], "x": [0, 1, 0, 2], "y": [0.0, 0, 0, 0], "label": [3, 3, 11, 11]})
-    pq.write_table(table, tmp_path / "a.parquet")
-    parsed = read_long(tmp_path / "a.parquet", COLUMNS, ",", 1.0)
-    assert parsed.item_ids == ["10", "9"]
-    assert parsed.classes == ["3", "11"]
+    for labels in ([3, 3, 11, 11], pa.array(["3", "3", "11", "11"]).dictionary_encode()):
+        table = pa.table({"id": [10, 10, 9, 9], "x": [0, 1, 0, 2], "y": [0.0, 0, 0, 0], "label": labels})
+        file = tmp_path / "label=other" / "a.parquet"  # a folder's name is no column
+        file.parent.mkdir(exist_ok=True)
+        pq.write_table(table, file)
+        parsed = read_long(file, COLUMNS, ",", 1.0)
+        assert parsed.item_ids == ["10", "9"]
+        assert parsed.classes == ["3", "11"]
 
 
 def test_an_items_rows_must_agree(tmp_path: Path) -> None:

@@ -60,21 +60,15 @@ def read_long(path: Path, columns: Columns, separator: str, time_step: float) ->
 
 def _read_table(path: Path, columns: Columns, separator: str) -> pa.Table:
     """The table with the columns that there are, under our own names."""
-    wanted: dict[str, str] = columns.model_dump()
     try:
         if path.suffix.lower() == ".parquet":
-            found = pq.read_schema(path).names
+            with pq.ParquetFile(path) as file:
+                present = _present(columns, file.schema_arrow.names, path)
+                table = file.read(columns=list(present.values()))
         else:
             parsing = pa.csv.ParseOptions(delimiter=separator)
             with pa.csv.open_csv(path, parse_options=parsing) as reader:
-                found = reader.schema.names
-        present = {name: column for name, column in wanted.items() if column in found}
-        for name, column in wanted.items():
-            if name not in present and (name in REQUIRED or name in columns.model_fields_set):
-                raise UserError(f"{path}: needs a column {column!r} ({name}); {nearest(column, found)}")
-        if path.suffix.lower() == ".parquet":
-            table = pq.read_table(path, columns=list(present.values()))
-        else:
+                present = _present(columns, reader.schema.names, path)
             converting = pa.csv.ConvertOptions(
                 include_columns=list(present.values()),
                 column_types={present[name]: pa.string() for name in NAMES if name in present},
@@ -84,6 +78,15 @@ def _read_table(path: Path, columns: Columns, separator: str) -> pa.Table:
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path}: cannot be read as a table ({error})") from None
     return table.select(list(present.values())).rename_columns(list(present)).combine_chunks()
+
+
+def _present(columns: Columns, found: list[str], path: Path) -> dict[str, str]:
+    """Our name -> the file's name, for the columns that there are."""
+    present = {name: column for name, column in columns.model_dump().items() if column in found}
+    for name, column in columns.model_dump().items():
+        if name not in present and (name in REQUIRED or name in columns.model_fields_set):
+            raise UserError(f"{path}: needs a column {column!r} ({name}); {nearest(column, found)}")
+    return present
 
 
 def _texts(column: pa.ChunkedArray) -> pa.Array:
