@@ -185,7 +185,7 @@ def show() -> None:
 @app.command(rich_help_panel=PEOPLE)
 def families() -> None:
     """The families of synthetic paths, with their equations and parameter ranges."""
-    from trajprobe.stages import listing
+    from trajprobe.commands import listing
 
     listing.families()
 
@@ -193,7 +193,7 @@ def families() -> None:
 @app.command(rich_help_panel=PEOPLE)
 def encoders() -> None:
     """The encoders that have a card: what they are, their licence, what is already on disk."""
-    from trajprobe.stages import listing
+    from trajprobe.commands import listing
 
     listing.encoders()
 

@@ -87,8 +87,11 @@ KEEPERS = ("transformers", "resnet")  # families whose random arm can keep somet
 
 
 class EncoderCard(Section):
+    """parameters: how many million the encoder has, where that is known before it is fetched."""
+
     name: Name
     summary: str
+    parameters: Positive | None = None
     family: Literal["open_magvit2", "stem", "transformers", "resnet", "placeholder"]
     architecture: dict[str, Any]
     weights: Weights
