@@ -8,7 +8,7 @@ is told before the first clip is encoded.
 
 import inspect
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -62,17 +62,22 @@ class HubModel:
         function = self.call.forward if self.call is module else self.call
         self.pixels = next(name for name in PIXELS if name in inspect.signature(function).parameters)
 
-    def layers(self, clips: torch.Tensor) -> dict[str, FeatureMap]:
-        """Every layer that can be laid out, shallow to deep: hidden.0 (what enters the first block) ... hidden.L, last,
-        pooled (where the model has such a thing), for clips (B, T, 3, S, S) float32.
+    def layers(self, clips: torch.Tensor, names: Collection[str] | None = None) -> dict[str, FeatureMap]:
+        """The layers `names`, by default all that can be laid out, shallow to deep: hidden.0 (what enters the first
+        block) ... hidden.L, last, pooled (where the model has such a thing), for clips (B, T, 3, S, S) float32.
         """
         pixels = clips if self.video else clips.flatten(0, 1)
-        output = self.call(**{self.pixels: pixels}, output_hidden_states=True, **self.architecture.arguments)
+        # All hidden states of a large model are many times what one layer takes.
+        hidden = names is None or any(name.startswith("hidden.") for name in names)
+        output = self.call(
+            **{self.pixels: pixels}, output_hidden_states=hidden, **self.architecture.arguments
+        )
         values = {f"hidden.{index}": value for index, value in enumerate(output.get("hidden_states") or ())}
         values["last"] = output["last_hidden_state"]
         if output.get("pooler_output") is not None:
             values["pooled"] = output["pooler_output"]
-        laid_out = {name: self._lay_out(value, clips) for name, value in values.items()}
+        wanted = values if names is None else names
+        laid_out = {name: self._lay_out(values[name], clips) for name in wanted}
         return {name: layer for name, layer in laid_out.items() if layer is not None}
 
     @property

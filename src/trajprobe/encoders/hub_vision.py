@@ -41,8 +41,7 @@ class HubEncoder:
             )
         clips = clips[:, frame_indices(clips.shape[1], self.input)]
         pictures = self.processor(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
-        maps = self.model.layers(pictures)
-        return {layer: maps[layer] for layer in layers}
+        return self.model.layers(pictures, layers)
 
 
 def load(card: EncoderCard, folder: Path, device: torch.device) -> HubEncoder:
