@@ -30,15 +30,11 @@ def capsules(path: np.ndarray, radius: float) -> np.ndarray:
 
     Pieces overlap in a whole disc at each corner, which makes the joins round; a piece of no length is a disc.
     """
-    start, stop = path[:-1, None], path[1:, None]
-    along = stop[:, 0] - start[:, 0]
+    along = np.diff(path, axis=0)
     heading = np.arctan2(along[:, 1], along[:, 0])[:, None]
-    half_turn = np.linspace(-np.pi / 2, np.pi / 2, _arc_steps(radius) + 1)
-
-    def end(middle: np.ndarray, angles: np.ndarray) -> np.ndarray:
-        return middle + radius * np.stack([np.cos(angles), np.sin(angles)], axis=2)
-
-    return np.concatenate([end(stop, heading + half_turn), end(start, heading + half_turn + np.pi)], axis=1)
+    angles = heading + np.linspace(-np.pi / 2, np.pi / 2, _arc_steps(radius) + 1)
+    front = radius * np.stack([np.cos(angles), np.sin(angles)], axis=2)
+    return np.concatenate([path[1:, None] + front, path[:-1, None] - front], axis=1)
 
 
 def shrink(radius: float) -> float:
