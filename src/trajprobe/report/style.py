@@ -9,6 +9,7 @@ twice, on a light and on a dark surface, and the page shows the one that suits i
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ DARK = Theme(
     chance="#7f8a97",
     rope="#252c35",
 )
+THEMES = (LIGHT, DARK)
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def drawing(theme: Theme) -> Iterator[None]:
 def save(draw: Callable[[Theme], Figure], path: Path) -> Picture:
     """Write what `draw` makes to `path` (a .png) on the light surface, and on the dark one beside it."""
     dark = path.with_name(f"{path.stem}-dark{path.suffix}")
-    for theme, target in ((LIGHT, path), (DARK, dark)):
+    for theme, target in zip(THEMES, (path, dark), strict=True):
         with drawing(theme):
             figure = draw(theme)
             # Without this matplotlib's version stands in the file, and the bytes change with it.
@@ -134,10 +136,16 @@ def short(labels: list[str], width: int, noun: str = "class") -> list[str]:
             head = (width - 1) // 2
             text = text[:head] + ELLIPSIS + text[len(text) - (width - 1 - head) :]
         clipped.append(text)
-    lost = {text for text in clipped if clipped.count(text) > 1 or not text}
-    return [f"{noun} {i}" if text in lost else text for i, text in enumerate(clipped, 1)]
+    taken = {text for text in clipped if clipped.count(text) > 1} | {""}
+    while True:
+        shown = [f"{noun} #{i}" if text in taken else text for i, text in enumerate(clipped, 1)]
+        clashes = {text for text in shown if shown.count(text) > 1} - taken
+        if not clashes:
+            return shown
+        taken |= clashes  # a label that reads like one of the numbers
 
 
+@cache
 def _drawable() -> frozenset[int]:
     font: Any = FT2Font(font_manager.findfont("DejaVu Sans"))
     return frozenset(font.get_charmap())

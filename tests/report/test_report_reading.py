@@ -1,0 +1,265 @@
+"""What the report reads, held against hand-made files: arms.csv, predictions, cards with their provenance."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from trajprobe.errors import UserError
+from trajprobe.probe.predictions import Arm, Held, Predictions
+from trajprobe.report.notes import headline, lede, limits, remarks
+from trajprobe.report.outcomes import outcomes
+from trajprobe.report.provenance import describe, weight_lines
+from trajprobe.report.tables import COLUMNS, Arms, Comparison, Estimate, read_arms
+
+BASE = dict.fromkeys(COLUMNS, "")
+
+
+def row(
+    encoder: str, arm: str, init: int, accuracy: float, layer: str = "mid", **more: object
+) -> dict[str, object]:
+    cells = {
+        "encoder": encoder,
+        "arm": arm,
+        "init": init,
+        "layer": layer,
+        "pooling": "mean",
+        "accuracy": accuracy,
+    }
+    ends = {"accuracy_ci_low": accuracy - 0.1, "accuracy_ci_high": accuracy + 0.1}
+    return {**BASE, **cells, **ends, **more}
+
+
+GAIN = {"gain": 0.2, "gain_ci_low": 0.1, "gain_ci_high": 0.3, "p_adjusted": 0.004, "verdict": "helps"}
+ROWS = [
+    row("b", "pretrained", 0, 0.8, **GAIN),
+    row("b", "random", 1, 0.62),
+    row("b", "random", 0, 0.58),
+    row("b", "pretrained", 0, 0.7, "deep", **GAIN),
+    row("b", "random", 0, 0.5, "deep"),
+    row("a", "pretrained", 0, 0.9, **GAIN),
+    row("a", "random", 0, 0.6),
+    row("pixels", "control", 0, 0.4, ""),
+    row("removed", "pretrained", 0, 0.1, **GAIN),
+]
+
+
+def written(path: Path, rows: list[dict[str, object]], columns: tuple[str, ...] = COLUMNS) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_rows_come_together_as_comparisons_headline_first(tmp_path: Path) -> None:
+    arms = read_arms(written(tmp_path / "arms.csv", ROWS), ["a", "b"])
+    assert list(arms.encoders) == ["a", "b"]
+    assert [c.pretrained.layer for c in arms.encoders["b"]] == ["mid", "deep"]
+    first = arms.encoders["b"][0]
+    assert [arm.accuracy.value for arm in first.random] == [0.58, 0.62]
+    assert first.random_mean == pytest.approx(0.6)
+    assert first.random_sd == pytest.approx(0.02 * 2**0.5)
+    assert first.gain == Estimate(0.2, 0.1, 0.3)
+    assert (first.p_value, first.verdict) == (0.004, "helps")
+    assert arms.encoders["a"][0].random_sd is None
+    assert [(arm.encoder, arm.accuracy.value) for arm in arms.controls] == [("pixels", 0.4)]
+
+
+@pytest.mark.parametrize(
+    ("change", "encoders", "complaint"),
+    [
+        (lambda rows: rows, ["a", "c"], "no rows of c"),
+        (lambda rows: rows[:6], ["a"], "a/mid/mean: .* got 1 pretrained and 0 random"),
+        (lambda rows: rows[1:], ["b"], "got 0 pretrained and 2 random"),
+    ],
+)
+def test_a_missing_arm_is_an_error(
+    change: Callable, encoders: list[str], complaint: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "arms.csv", change(ROWS))
+    with pytest.raises(UserError, match=complaint):
+        read_arms(path, encoders)
+
+
+def test_another_table_or_none_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="columns missing: p_adjusted, verdict"):
+        read_arms(written(tmp_path / "arms.csv", ROWS, COLUMNS[:-2]), ["a"])
+    with pytest.raises(UserError, match=r"none\.csv: cannot be read .*`dvc repro compare`"):
+        read_arms(tmp_path / "none.csv", ["a"])
+
+
+def predicted(*arms: tuple[str, str, list[list[int]]]) -> Predictions:
+    """Two repeats over four items of the classes 0, 0, 1, 2."""
+    held = [
+        Held(
+            Arm("e", arm, number, layer, "mean"),
+            np.array([[0, 1, 0, 1], [1, 0, 0, 1]]),
+            np.array(said),
+            np.ones((2, 4)),
+            np.full((2, 4, 3), 1 / 3, np.float32),
+        )
+        for number, (arm, layer, said) in enumerate(arms)
+    ]
+    codes = np.array([0, 0, 1, 2])
+    return Predictions(list("pqrs"), list("pqrs"), codes, ["x", "y", "z"], "digest", (1e-4, 1e2), held)
+
+
+def test_outcomes_are_means_over_repeats_and_initialisations() -> None:
+    seen = outcomes(
+        predicted(
+            ("pretrained", "mid", [[0, 0, 1, 2], [0, 1, 1, 2]]),
+            ("random", "mid", [[1, 0, 1, 0], [1, 0, 1, 0]]),
+            ("random", "mid", [[2, 0, 1, 0], [0, 0, 1, 1]]),
+            ("pretrained", "deep", [[2, 2, 2, 0], [2, 2, 2, 0]]),
+            ("random", "deep", [[2, 2, 2, 0], [2, 2, 2, 0]]),
+        ),
+        "e",
+    )
+    np.testing.assert_array_equal(seen.pretrained, [[1.5, 0.5, 0], [0, 1, 0], [0, 0, 1]])
+    np.testing.assert_array_equal(seen.random, [[1.25, 0.5, 0.25], [0, 1, 0], [0.75, 0.25, 0]])
+    np.testing.assert_array_equal(seen.right_pretrained, [1, 0.5, 1, 1])
+    np.testing.assert_array_equal(seen.right_random, [0.25, 1, 1, 0])
+    np.testing.assert_array_equal(seen.mistaken_pretrained, [-1, 1, -1, -1])
+    np.testing.assert_array_equal(seen.mistaken_random, [1, -1, -1, 0])
+    assert (seen.inits, seen.folds, seen.repeats) == (2, 2, 2)
+
+
+def test_an_encoder_without_both_arms_is_an_error() -> None:
+    with pytest.raises(UserError, match=r"required a pretrained and a random arm, got 1 and 0.*probe@e"):
+        outcomes(predicted(("pretrained", "mid", [[0] * 4] * 2)), "e")
+
+
+@pytest.fixture
+def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    monkeypatch.chdir(tmp_path)
+
+    def write(provenance: object, **features: Any) -> None:
+        content = {
+            "name": "e",
+            "summary": "An encoder",
+            "family": "transformers",
+            "architecture": {},
+            "weights": {"hub": "someone/something"},
+            "training": "captions",
+            "licence": "MIT",
+            "input": {"frames": "any", "size": 64, "scale": "x/255"},
+            "features": {"layer": "last", "pooling": "mean", **features},
+        }
+        Path("models/e/weights").mkdir(parents=True, exist_ok=True)
+        Path("models/e/card.yaml").write_text(yaml.safe_dump(content))
+        Path("models/e/weights/provenance.json").write_text(json.dumps(provenance))
+
+    return write
+
+
+def test_weights_are_told_by_what_was_read_and_from_where() -> None:
+    provenance = {"summary": "133 of 133 tensors", "source": "hub", "revision": "1f2e", "sha256": "ab"}
+    assert weight_lines(provenance) == ["133 of 133 tensors", "hub · 1f2e", "sha256 ab"]
+    assert weight_lines({"summary": "no weights: seeded noise"}) == ["no weights: seeded noise"]
+    assert weight_lines({"summary": "recipe", "source": "card", "revision": None}) == ["recipe", "card"]
+
+
+def test_an_encoder_introduces_itself(card: Callable[..., None]) -> None:
+    card({"summary": "7 of 7 tensors"})
+    facts = describe("e")
+    assert (facts.name, facts.summary, facts.trained, facts.confounded) == ("e", "An encoder", True, False)
+    assert facts.random_arm == "the same architecture at its own random initialisation"
+    assert facts.order == ""
+
+
+@pytest.mark.parametrize(
+    ("blind", "positions", "order", "confounded"),
+    [
+        (["random"], "initialisation", "its random arm cannot tell the order of frames", True),
+        (["random"], "pretrained", "", False),
+        (["pretrained", "random"], "initialisation", "neither arm can tell the order of frames", False),
+    ],
+)
+def test_an_arm_without_a_clock_is_told(
+    blind: list[str], positions: str, order: str, confounded: bool, card: Callable[..., None]
+) -> None:
+    card({"summary": ""}, order_blind=blind, random={"positions": positions, "recipe": "shuffled_weights"})
+    facts = describe("e")
+    assert (facts.order, facts.confounded) == (order, confounded)
+    assert facts.random_arm.startswith("the trained values of every tensor in shuffled places")
+    assert facts.random_arm.endswith("trained positions") == (positions == "pretrained")
+
+
+def test_weights_of_unknown_origin_are_an_error(card: Callable[..., None]) -> None:
+    card(["nothing"])
+    with pytest.raises(UserError, match="does not say which weights these are"):
+        describe("e")
+    Path("models/e/weights/provenance.json").write_text("{")
+    with pytest.raises(UserError, match="cannot be read"):
+        describe("e")
+    Path("models/e/weights/provenance.json").unlink()
+    with pytest.raises(UserError, match="is missing; run `dvc repro fetch@e`"):
+        describe("e")
+
+
+@pytest.fixture
+def arms(tmp_path: Path) -> Arms:
+    rows = [*ROWS, row("coordinates", "control", 0, 0.999, "")]
+    return read_arms(written(tmp_path / "arms.csv", rows), ["b"])
+
+
+def test_remarks_follow_from_the_numbers(arms: Arms) -> None:
+    assert remarks(Arms(arms.encoders, ()), "", noise=False, confounded=False) == []
+    found = remarks(arms, "something odd", noise=True, confounded=True)
+    assert found[0].startswith("The clips are Gaussian noise")
+    assert found[1] == "Mind: something odd."
+    assert found[2].startswith("Confounded: at random initialisation b ")
+    assert len(found) == 3  # 0.8 to 0.9 and 0.899 to 1.099 overlap
+
+
+def test_the_coordinates_are_pointed_out_where_they_do_better(tmp_path: Path) -> None:
+    rows = [*ROWS, row("coordinates", "control", 0, 0.999, "")]
+    rows[0] = row("b", "pretrained", 0, 0.7, **GAIN)
+    given = read_arms(written(tmp_path / "arms.csv", rows), ["b"])
+    (found,) = remarks(given, "", noise=False, confounded=False)
+    assert found.startswith("The coordinates alone reach 99.9 %")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "title", "first"),
+    [
+        (
+            "helps",
+            "Pretraining helps",
+            "Nothing about other encoders, about other layers or poolings than mid, mean",
+        ),
+        ("hurts", "Pretraining hurts", "Nothing about other encoders"),
+        ("no_difference", "Pretraining makes no difference beyond ±2 points", "Not that the gain is zero"),
+        (
+            "inconclusive",
+            "Inconclusive: this much data cannot tell",
+            "Not that pretraining makes no difference: any gain from 10.0 to 30.0",
+        ),
+    ],
+)
+def test_words_suit_the_verdict(verdict: str, title: str, first: str, arms: Arms) -> None:
+    head = arms.headlines[0]
+    given = Comparison(head.pretrained, head.random, head.gain, head.p_value, verdict)
+    assert headline(verdict, 0.02) == title
+    assert limits(given, 0.02, 0.03, synthetic=False, trained=True)[0].startswith(first)
+
+
+def test_limits_name_what_this_study_lacks(arms: Arms) -> None:
+    plain = limits(arms.headlines[0], 0.02, 0.03, synthetic=False, trained=True)
+    assert len(plain) == 3
+    more = limits(arms.headlines[0], 0.02, 0.03, synthetic=True, trained=False)
+    assert "no trained weights" in more[0]
+    assert "formulas" in more[-1]
+
+
+def test_the_lede_has_both_accuracies(arms: Arms) -> None:
+    text = lede(arms.headlines[0], 1200, 15, "libras")
+    assert "b recognises 80.0 %" in text
+    assert "60.0 % at random" in text
+    assert "1,200 libras trajectories in 15 classes" in text

@@ -1,0 +1,204 @@
+"""The plot stage over made-up studies of many shapes: its page is well formed, whole, harmless, and says the numbers
+of the metrics; and its whole output is the same when it is run again.
+
+The oracle for the numbers is metrics/ itself, read here with `json` and `csv` and nothing of the report's.
+"""
+
+import contextlib
+import csv
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_study import make_study
+
+from trajprobe.errors import UserError
+from trajprobe.stages import plot
+from trajprobe.video.store import write_clips
+
+VOID = {"meta", "img", "br", "source", "link", "input", "hr"}
+ODD = ["a <script>alert(1)</script> & 'b' \"c\"", "軌跡", "cost $x_$", "line\nbreak"]
+
+
+class Page(HTMLParser):
+    """Every tag closed in order; what the page shows and what it points to."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.files: set[str] = set()
+        self.text = ""
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        names = [name for name, _ in attributes]
+        assert len(names) == len(set(names)), (tag, names)
+        assert not any(name.startswith("on") for name in names)
+        if tag == "img":
+            assert {"alt", "width", "height"} <= set(names)
+        self.files |= {value for name, value in attributes if name in ("src", "srcset", "href") and value}
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.text += data
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def page(folder: Path) -> Page:
+    return Page((folder / "report/index.html").read_text(encoding="utf-8"))
+
+
+SHAPES: dict[str, dict] = {
+    "two classes, one random initialisation": {"inits": 1},
+    "published split": {"folds": 1, "per_class": 12, "classes": ["a", "b", "c"]},
+    "many classes": {"classes": [f"class {i}" for i in range(15)], "per_class": 3},
+    "three encoders, layers and poolings": {
+        "encoders": {"first": (0.9, 0.5), "second": (0.6, 0.6), "third": (0.4, 0.8)},
+        "places": [("mid", "mean"), ("mid", "grid"), ("down.0", "mean"), ("down.0", "grid")],
+    },
+    "odd labels": {"classes": ODD, "per_class": 5},
+    "no difference": {"encoders": {"tiny": (0.7, 0.7)}, "per_class": 900, "inits": 6, "rope": 0.2, "size": 8},
+    "hurts": {"encoders": {"tiny": (0.5, 0.9)}, "per_class": 60},
+}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of the study of that shape with its report, made once."""
+
+    @cache
+    def build(shape: str) -> Path:
+        folder = tmp_path_factory.mktemp("study")
+        with contextlib.chdir(folder):
+            assert plot.run(make_study(folder, **SHAPES[shape])) == "report/index.html: open it in a browser"
+        return folder
+
+    return build
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_page_is_whole_and_well_formed(shape: str, built: Callable[[str], Path]) -> None:
+    here = built(shape)
+    seen = page(here)
+    present = {path.name for path in (here / "report").iterdir()}
+    assert seen.files == present - {"index.html"}
+    assert "script" not in seen.tags
+    html = (here / "report/index.html").read_text(encoding="utf-8")
+    assert "http" not in re.sub(r"hf://\S+", "", html)
+    assert str(here) not in html
+    summary = json.loads((here / "metrics/summary.json").read_text())
+    expected = {"hurts": "hurts", "no difference": "no_difference"}.get(shape)
+    assert summary["verdict"] == (expected or summary["verdict"])
+    assert summary["sentence"] in seen.text
+
+
+def test_the_page_says_the_numbers_of_the_metrics(built: Callable[[str], Path]) -> None:
+    here = built("three encoders, layers and poolings")
+    text = " ".join(page(here).text.split())
+    with (here / "metrics/arms.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        headline = (row["layer"], row["pooling"]) == ("mid", "mean")
+        if row["arm"] == "control" or (row["arm"] == "pretrained" and headline):
+            assert f"{100 * float(row['accuracy']):.1f} %" in text
+        if row["arm"] == "pretrained" and headline:
+            gain, low, high = (100 * float(row[name]) for name in ("gain", "gain_ci_low", "gain_ci_high"))
+            assert f"{gain:+.1f}".replace("-", "−") in text
+            assert f"{low:.1f} to {high:.1f}".replace("-", "−") in text
+            assert row["verdict"].replace("_", " ") in text
+    assert "after Holm over 3 encoders" in text
+    assert "133 of 133 tensors, 144.9 M parameters, EMA" in text
+    assert "3 folds stratified by class, repeated 2 times" in text
+    assert "-S 'encoders=[first, second, third]'" in text
+
+
+def test_the_published_split_is_told(built: Callable[[str], Path]) -> None:
+    here = built("published split")
+    assert "published split: 12 items held out of 36" in page(here).text
+
+
+def test_labels_are_shown_as_they_are_and_run_nothing(built: Callable[[str], Path]) -> None:
+    here = built("odd labels")
+    seen = page(here)
+    assert "script" not in seen.tags
+    assert all(label in seen.text for label in ODD)
+    names = {path.name for path in (here / "report").iterdir()}
+    assert {"clips-1-a-script-alert-1-script-b-c.gif", "clips-2.gif", "clips-3-cost-x.png"} <= names
+
+
+def test_a_second_run_gives_the_same_bytes_and_leaves_nothing_behind(here: Path) -> None:
+    params = make_study(here, places=[("mid", "mean"), ("deep", "mean")])
+
+    def run() -> dict[str, bytes]:
+        plot.run(params)
+        return {path.name: path.read_bytes() for path in (here / "report").iterdir()}
+
+    first = run()
+    (here / "report/left-over.png").write_bytes(b"of another study")
+    assert run() == first
+    assert [path.name for path in here.iterdir() if "report" in path.name] == ["report"]
+
+
+def test_noise_in_place_of_trajectories_is_told(here: Path) -> None:
+    params = make_study(here)
+    drawn = params.render.model_copy(update={"content": "noise"})
+    plot.run(params.model_copy(update={"render": drawn}))
+    assert "The clips are Gaussian noise" in page(here).text
+
+
+def _without(name: str) -> None:
+    Path(name).unlink()
+
+
+def _broken(name: str) -> None:
+    Path(name).write_text("[]")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "name", "complaint"),
+    [
+        (_without, "metrics/summary.json", "summary.json: is missing; run `dvc repro compare`"),
+        (_broken, "metrics/summary.json", "is not a summary of a comparison"),
+        (_without, "metrics/arms.csv", "arms.csv: cannot be read"),
+        (_without, "data/predictions/tiny.parquet", "tiny.parquet: is missing"),
+        (_without, "models/tiny/weights/provenance.json", "provenance.json: is missing"),
+    ],
+)
+def test_a_missing_input_is_one_line_and_leaves_the_old_report(
+    spoil: Callable[[str], None], name: str, complaint: str, here: Path
+) -> None:
+    params = make_study(here)
+    (here / "report").mkdir()
+    (here / "report/index.html").write_text("of the last run")
+    spoil(name)
+    with pytest.raises(UserError, match=complaint):
+        plot.run(params)
+    assert [path.name for path in here.iterdir() if "report" in path.name] == ["report"]
+    assert (here / "report/index.html").read_text() == "of the last run"
+
+
+def test_clips_of_other_trajectories_are_refused(here: Path) -> None:
+    params = make_study(here)
+    shape = (2, 5, 16, 16, 3)
+    write_clips(here / "data/videos.zarr", shape, [np.zeros(shape, np.uint8)])
+    with pytest.raises(UserError, match="has 2 clips for 12 trajectories"):
+        plot.run(params)
