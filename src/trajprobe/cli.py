@@ -169,9 +169,13 @@ def import_(
     replace: Annotated[bool, typer.Option(help="Replace a source of the same name.")] = False,
 ) -> None:
     """Bring your own trajectories: check the file, version its bytes under data/raw/, write its source card."""
-    from trajprobe.stages import importing
+    from trajprobe.commands import importing
 
-    _say(importing.run(file, name, y_axis=y_axis, replace=replace))
+    pairs = [item.partition("=") for item in column or []]
+    if unpaired := [ours for ours, equals, _ in pairs if not equals]:
+        raise UserError(f"--column {unpaired[0]}: required OURS=THEIRS, as in `--column id=track`")
+    columns = {ours: theirs for ours, _, theirs in pairs}
+    _say(importing.run(file, name, test=test, y_axis=y_axis, columns=columns, replace=replace))
 
 
 @app.command(rich_help_panel=PEOPLE)

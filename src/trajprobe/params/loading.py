@@ -81,7 +81,9 @@ def _explain(error: ValidationError, schema: type[BaseModel], where: str) -> str
     elif first["type"] == "missing":
         message = f"{key} is missing"
     else:
-        message = f"{key}: required {_requirement(first)}, got {first['input']!r} ({_kind(first['input'])})"
+        message = (
+            f"{key}: required {_requirement(first)}, got {_short(first['input'])} ({_kind(first['input'])})"
+        )
     more = {tuple(_location(other)) for other in others} - {tuple(location)}
     return f"{where}: {message}" + (f"; {len(more)} more to mend" if more else "")
 
@@ -124,6 +126,11 @@ def _section(schema: Any, location: list[Any]) -> Any:
 
 def _siblings(schema: Any, location: list[Any]) -> list[str]:
     return list(getattr(_section(schema, location), "model_fields", {}))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _kind(value: Any) -> str:

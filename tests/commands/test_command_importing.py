@@ -13,7 +13,7 @@ import yaml
 from trajprobe import files, paths
 from trajprobe.errors import UserError
 from trajprobe.params.study import load_params
-from trajprobe.stages import importing
+from trajprobe.commands import importing
 from trajprobe.stages import trajectories as stage
 from trajprobe.trajectories.table import read_trajectories
 
