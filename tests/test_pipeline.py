@@ -19,15 +19,15 @@ PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 # Which stages a change of each section of params.yaml re-runs; README.md shows the same table.
 READERS = {
-    "source": {"trajectories"},
+    "source": {"trajectories", "plot"},
     "synthesis": {"trajectories"},
     "trajectories": {"trajectories"},
     "encoders": {"compare", "plot"},
     "weights": {"compare"},
-    "render": {"render"},
+    "render": {"render", "plot"},
     "features": {"extract"},
     "probe": {"probe", "probe_controls"},
-    "compare": {"compare"},
+    "compare": {"compare", "plot"},
     "plot": {"plot"},
 }
 
