@@ -5,6 +5,7 @@ where it redirects for large files, which headers name commit, size and digest. 
 things to do instead of answering well, one for each GET of that path; `Server.requests` is what was asked.
 """
 
+import gzip
 import hashlib
 import json
 import sys
@@ -51,8 +52,18 @@ class Other:
     data: bytes
 
 
+@dataclass(frozen=True)
 class Chunked:
-    """Send without a length, in chunks."""
+    """Send without a length, in chunks; with `after`, only so many bytes, and hang up before the end mark."""
+
+    after: int | None = None
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """Send gzip though it was not asked for; with `cut`, half of it, and hang up."""
+
+    cut: bool = False
 
 
 class Unmarked:
@@ -235,6 +246,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self.status(Status(302, {**(resource.head or {}), "Location": resource.location}))
         if isinstance(fault, Other):
             resource = Resource(fault.data, resource.headers)
+        if isinstance(fault, Compressed):
+            packed = gzip.compress(resource.read(0, resource.size))
+            resource = Resource(packed, resource.headers | {"Content-Encoding": "gzip"})
+            fault = Cut(len(packed) // 2) if fault.cut else None
         return self.send(resource, fault)
 
     def status(self, status: Status) -> None:
@@ -268,13 +283,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.body(resource, start, size - start, fault)
 
     def body(self, resource: Resource, start: int, left: int, fault: Any) -> None:
-        if isinstance(fault, Cut):
-            left = min(left, fault.after)
+        after = getattr(fault, "after", None)
+        left = left if after is None else min(left, after)
         while left:
             data = resource.read(start, min(left, 1 << 20))
             self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if isinstance(fault, Chunked) else data)
             start, left = start + len(data), left - len(data)
-        if isinstance(fault, Chunked):
+        if isinstance(fault, Chunked) and after is None:
             self.wfile.write(b"0\r\n\r\n")
-        if isinstance(fault, Cut | Lie | Unmarked):
+        if isinstance(fault, Cut | Lie | Unmarked) or after is not None:
             self.close_connection = True

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from servers import Chunked, Cut, Deaf, Elsewhere, Lie, Other, Server, Status, Unmarked
+from servers import Chunked, Compressed, Cut, Deaf, Elsewhere, Lie, Other, Server, Status, Unmarked
 from trajprobe.checkpoints import transfer
 from trajprobe.checkpoints.cache import drop, slot
 from trajprobe.checkpoints.download import download, download_verified
@@ -140,6 +140,17 @@ def test_a_body_in_chunks_needs_no_length(server: Server, download_cache: Path) 
     url = server.put(PATH, CONTENT)
     server.faults[PATH].append(Chunked())
     assert download(url).read_bytes() == CONTENT
+    drop(url, "weights.ckpt")
+    server.faults[PATH].append(Chunked(after=1_500_000))
+    assert download(url).read_bytes() == CONTENT
+    assert server.gets(PATH)[-1]["Range"] == "bytes=1500000-"
+
+
+def test_a_compressed_body_is_unpacked(server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    server.faults[PATH].extend([Compressed(cut=True), Compressed()])
+    assert download(url).read_bytes() == CONTENT
+    assert all("Range" not in headers for headers in server.gets(PATH))
 
 
 def test_a_body_whose_end_cannot_be_told_from_a_cut_is_refused(server: Server, download_cache: Path) -> None:

@@ -156,7 +156,7 @@ def _attempt(session: requests.Session, url: str, part: _Part, name: str) -> Non
         with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
             _check(response, url, part)
             if response.status_code == 200:
-                part.begin(url, _validator(response), _length(response, url))
+                part.begin(url, *_version(response, url))
             _room(part, name)
             _receive(response, part, name)
     except requests.exceptions.SSLError as error:
@@ -178,7 +178,8 @@ def _check(response: requests.Response, url: str, part: _Part) -> None:
         return
     if status == 206:
         span = response.headers.get("Content-Range", "")
-        if span.startswith(f"bytes {part.size}-") and span.endswith(f"/{part.total}"):
+        total = "" if part.total is None else str(part.total)
+        if span.startswith(f"bytes {part.size}-") and span.endswith(f"/{total}" if total else ""):
             return
         part.forget()
         raise Broken(f"it sent another range than was asked for ({span or 'unnamed'})")
@@ -205,30 +206,28 @@ def _receive(response: requests.Response, part: _Part, name: str) -> None:
         bar = progress(f"downloading {name}{resumed}", part.total - done, "bytes")
     with bar as advance, part.path.open("ab") as file:
         # Whatever has arrived is written at once: iter_content would wait for a whole chunk, and lose it in a cut.
-        while chunk := response.raw.read1(CHUNK):
+        while chunk := response.raw.read1(CHUNK, decode_content=True):
             file.write(chunk)
             advance(len(chunk))
 
 
-def _length(response: requests.Response, url: str) -> int | None:
-    """The announced length; None where the body is chunked, whose end is marked and a cut therefore seen."""
+def _version(response: requests.Response, url: str) -> tuple[str | None, int | None]:
+    """What names this version of the file in If-Range (a strong ETag, or the date of the last change), and its length.
+
+    The length is None where the body is chunked, whose end is marked and a cut therefore seen. A body that comes
+    compressed though nobody asked for that has neither: its length and its ranges are not the file's.
+    """
     text = response.headers.get("Content-Length")
-    if text is not None and text.isdecimal():
-        return int(text)
-    if response.headers.get("Transfer-Encoding", "").lower() == "chunked":
-        return None
-    raise UserError(
-        f"{url}: the server announces no length, so a cut could not be told from the end; get it by hand "
-        "and put it into a folder that TRAJPROBE_MIRROR names"
-    )
-
-
-def _validator(response: requests.Response) -> str | None:
-    """What names the version in If-Range: a strong ETag, or the date of the last change."""
+    if text is None and response.headers.get("Transfer-Encoding", "").lower() != "chunked":
+        raise UserError(
+            f"{url}: the server announces no length, so a cut could not be told from the end; get it by hand and put "
+            "it into a folder that TRAJPROBE_MIRROR names"
+        )
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        return None, None
     tag = response.headers.get("ETag")
-    if tag and not tag.startswith("W/"):
-        return tag
-    return response.headers.get("Last-Modified")
+    strong = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified")
+    return strong, int(text) if text is not None and text.isdecimal() else None
 
 
 def _room(part: _Part, name: str) -> None:
