@@ -3,7 +3,7 @@
 The processors of published checkpoints resize with Pillow: a separable filter, first along rows, then along columns,
 with weights rounded to 22 bits and the result rounded to a grey level after each pass. Torch's own interpolation
 does not round in between and ends up to one grey level away, which normalisation makes 0.02: far more than two
-implementations may differ. Here both passes are matrix products over whole numbers, exact in float64.
+implementations may differ. Here both passes are sums over whole numbers of 32 bits, as Pillow's are.
 
 Method: Pillow's documentation of its filters, https://pillow.readthedocs.io/en/stable/handbook/concepts.html#filters,
 and src/libImaging/Resample.c.
@@ -52,31 +52,37 @@ def resize(pictures: torch.Tensor, size: int, resample: int) -> torch.Tensor:
     """
     if size == pictures.shape[1]:
         return pictures
-    pictures = _pass(pictures.transpose(2, 3), size, resample).transpose(2, 3)
-    return _pass(pictures.transpose(1, 3), size, resample).transpose(1, 3)
+    turned = _pass(pictures.transpose(1, 2).contiguous(), size, resample)
+    return _pass(turned.transpose(1, 2).contiguous(), size, resample)
 
 
 def _pass(pictures: torch.Tensor, size: int, resample: int) -> torch.Tensor:
-    """Resample the last axis to `size`."""
-    weights = _weights(pictures.shape[-1], size, resample).to(pictures.device)
-    sums = pictures.double() @ weights
-    return ((sums + 2 ** (BITS - 1)) / 2**BITS).floor().clamp(0, 255).to(torch.uint8)
+    """Resample the first side of (n, S, ., C) to `size`: a sum over the few old lines that make a new one."""
+    places, weights = (table.to(pictures.device) for table in _taps(pictures.shape[1], size, resample))
+    lines = pictures.int()
+    half = 2 ** (BITS - 1)  # so that cutting off rounds
+    sums = torch.full((1,), half, dtype=torch.int32, device=pictures.device)
+    for place, weight in zip(places, weights, strict=True):
+        sums = lines.index_select(1, place).mul_(weight.view(1, size, 1, 1)).add_(sums)
+    return (sums >> BITS).clamp_(0, 255).to(torch.uint8)
 
 
 @cache
-def _weights(before: int, after: int, resample: int) -> torch.Tensor:
-    """(before, after) float64 holding whole numbers: what each old pixel adds to each new one, in 2^-22."""
+def _taps(before: int, after: int, resample: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(taps, after) old pixels, and what each adds to the new one, int32 in units of 2^-22; zero where it is spare."""
     half_width, shape = FILTERS[resample]
     step = before / after
     spread = max(step, 1.0)  # a filter widens where pixels are lost, so that each of them counts
-    table = torch.zeros(before, after, dtype=torch.float64)
+    columns = []
     for new in range(after):
         centre = (new + 0.5) * step
         first = max(0, int(centre - half_width * spread + 0.5))
         last = min(before, int(centre + half_width * spread + 0.5))
         column = [shape((old - centre + 0.5) * (1.0 / spread)) for old in range(first, last)]
         share = 1.0 / sum(column)
-        for old, weight in zip(range(first, last), column, strict=True):
-            scaled = weight * share * 2**BITS
-            table[old, new] = math.trunc(scaled + math.copysign(0.5, scaled))
-    return table
+        scaled = [weight * share * 2**BITS for weight in column]
+        columns.append((first, [math.trunc(weight + math.copysign(0.5, weight)) for weight in scaled]))
+    taps = max(len(weights) for _, weights in columns)
+    places = [[min(first + tap, before - 1) for first, _ in columns] for tap in range(taps)]
+    table = [[weights[tap] if tap < len(weights) else 0 for _, weights in columns] for tap in range(taps)]
+    return torch.tensor(places), torch.tensor(table, dtype=torch.int32)
