@@ -6,10 +6,12 @@ The oracle is the bytes that were put on the server; the server is real, on the 
 import hashlib
 import multiprocessing
 import shutil
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from servers import Chunked, Compressed, Cut, Deaf, Elsewhere, Lie, Other, Server, Status, Unmarked
 from trajprobe.checkpoints import transfer
@@ -322,6 +324,15 @@ def test_however_many_ask_it_is_fetched_once(server: Server, download_cache: Pat
     with multiprocessing.get_context("fork").Pool(4) as pool:
         assert set(pool.map(_download, [(url, "")] * 8)) == {CONTENT}
     assert len(server.requests) == 1
+
+
+def test_who_waits_is_told(server: Server, download_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    url = server.put(PATH, CONTENT)
+    lock = FileLock(slot(url) / "weights.ckpt.lock", thread_local=False)
+    lock.acquire()
+    threading.Timer(0.2, lock.release).start()
+    assert download(url).read_bytes() == CONTENT
+    assert "waiting for another process that fetches weights.ckpt" in caplog.text
 
 
 def test_the_mirror_folder_comes_first_and_is_checked(
