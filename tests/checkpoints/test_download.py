@@ -328,10 +328,18 @@ def test_however_many_ask_it_is_fetched_once(server: Server, download_cache: Pat
 
 def test_who_waits_is_told(server: Server, download_cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     url = server.put(PATH, CONTENT)
-    lock = FileLock(slot(url) / "weights.ckpt.lock", thread_local=False)
-    lock.acquire()
-    threading.Timer(0.2, lock.release).start()
+    held, started = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with FileLock(slot(url) / "weights.ckpt.lock"):
+            started.set()
+            held.wait(0.2)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    started.wait()
     assert download(url).read_bytes() == CONTENT
+    other.join()
     assert "waiting for another process that fetches weights.ckpt" in caplog.text
 
 
