@@ -1,0 +1,86 @@
+"""Each card of the Hub through all stages, from a local server that speaks the hub's protocol to the comparison.
+
+A tiny checkpoint of each card's own architecture is served under the repository and the commit that the card names;
+the card itself is changed in the size of its pictures alone. Held: every encoder has a row of each arm, the features
+are the same bytes when extracted again, and the order certificate stands beside them.
+"""
+
+import csv
+import hashlib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import tiny_hub
+from servers import Server
+from trajprobe import paths
+from trajprobe.features.store import read_features
+from trajprobe.params.study import load_params
+from trajprobe.stages import compare, controls, extract, fetch, probe, render, trajectories
+
+ROOT = Path(__file__).resolve().parents[2]
+STUDY = {
+    "synthesis": {"families": ["linear", "circular"], "per_class": 8},
+    "render": {"size": 40},
+    "features": {"random_inits": 2},
+    "probe": {"folds": 2, "repeats": 1, "inner_folds": 2},
+    "compare": {"bootstrap": 100},
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, download_cache: Path, server: Server) -> Path:
+    """An empty project with the cards of the Hub, whose checkpoints the server has."""
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    monkeypatch.setenv("TRAJPROBE_DEVICE", "cpu")
+    monkeypatch.setenv("TRAJPROBE_WORKERS", "1")
+    folder = tmp_path / "project"
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for section, values in STUDY.items():
+        content[section].update(values)
+    content["probe"]["strengths"]["count"] = 2
+    content["encoders"] = sorted(tiny_hub.MODELS)
+    for name in content["encoders"]:
+        card = yaml.safe_load((ROOT / "models" / name / "card.yaml").read_text())
+        card["input"]["size"] = tiny_hub.SIDE
+        (folder / "models" / name).mkdir(parents=True)
+        (folder / "models" / name / "card.yaml").write_text(yaml.safe_dump(card))
+        files = {p.name: p.read_bytes() for p in tiny_hub.publish(name, tmp_path / name).iterdir()}
+        commit = card["weights"].get("revision")
+        server.put_model(card["weights"]["hub"], files, **({"commit": commit} if commit else {}))
+    (folder / "data" / "sources").mkdir(parents=True)
+    source = (ROOT / "data" / "sources" / "synthetic.yaml").read_bytes()
+    (folder / "data" / "sources" / "synthetic.yaml").write_bytes(source)
+    (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_every_card_runs_from_the_hub_to_the_comparison(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = load_params()
+    trajectories.run(params)
+    render.run(params)
+    for encoder in params.encoders:
+        assert "tensors" in fetch.run(encoder)
+        extract.run(params, encoder)
+        probe.run(params, encoder)
+        order = read_features(paths.features(encoder)).metadata["order"]
+        assert set(order) == {"pretrained", "random"}
+        for ratios in order["pretrained"].values():
+            assert set(ratios) == {"shuffled", "reversed", "static"}
+    controls.run()
+    probe.run(params, paths.CONTROLS)
+    compare.run(params)
+    with paths.ARMS.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for encoder in params.encoders:
+        assert [row["arm"] for row in rows if row["encoder"] == encoder] == ["pretrained", "random", "random"]
+
+    encoder = "xclip_b32"
+    once = hashlib.sha256(paths.features(encoder).read_bytes()).hexdigest()
+    monkeypatch.setenv("TRAJPROBE_CACHE", str(project / "another cache"))
+    extract.run(params, encoder)
+    assert hashlib.sha256(paths.features(encoder).read_bytes()).hexdigest() == once
