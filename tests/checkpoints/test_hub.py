@@ -210,6 +210,22 @@ def test_the_mirror_serves_files_and_whole_models(
     assert (mirror / MODEL / "config.json").exists()
 
 
+def test_the_mirror_of_a_whole_model_may_be_an_address(
+    server: Server, download_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("TRAJPROBE_MIRROR", f"{server.url}/mirror")
+    wanted = ["config.json", "preprocessor_config.json", "model.safetensors", "model-*-of-*.safetensors"]
+    assert "does not answer" in refusal(HubWeights(hub=MODEL), *wanted)
+    for name in ("config.json", "model.safetensors"):
+        server.put(f"/mirror/{MODEL}/{name}", FILES[name])
+    found = obtain(HubWeights(hub=MODEL), wanted)
+    assert found.files == ("config.json", "model.safetensors")
+    assert (found.path / "model.safetensors").read_bytes() == LARGE
+    monkeypatch.setenv("TRAJPROBE_MIRROR", "http://127.0.0.1:9")
+    assert "does not answer" in refusal(HubWeights(hub="a/b"), *wanted)
+
+
 def test_local_files_and_folders(tmp_path: Path, download_cache: Path) -> None:
     path = tmp_path / "weights.ckpt"
     path.write_bytes(LARGE)

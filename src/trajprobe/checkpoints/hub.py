@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from trajprobe import files
 from trajprobe.checkpoints.cache import Promise, Verified, kept, slot
 from trajprobe.checkpoints.mirror import mirrored
-from trajprobe.checkpoints.transfer import BUSY, Broken, NotThere, busy, persist, transfer
+from trajprobe.checkpoints.transfer import BUSY, Broken, NotThere, answers, busy, persist, transfer
 from trajprobe.errors import UserError
 
 Value = TypeVar("Value")
@@ -46,12 +46,16 @@ def hub_files(
 ) -> tuple[Path, dict[str, Verified]]:
     """The files of a model repository that match any of `patterns`, and the folder that they lie in.
 
-    All come from one commit. The mirror's folder `<repository>/` is taken for the whole repository where it exists.
+    All come from one commit. Where the mirror has `<repository>/config.json` it stands for the whole repository; a
+    mirror that is an address has only files whose names stand among the patterns, for it cannot be listed.
     Raises UserError, one line, where they cannot be had, or none matches.
     """
     found: dict[str, Verified] = {}
     here = mirrored_folder(repository)
-    commit, names = (None, sorted(_names(here))) if here else _listing(repository, revision)
+    commit: str | None = None
+    names = sorted(_names(here)) if here else _answered(repository, patterns)
+    if "config.json" not in names:
+        commit, names = _listing(repository, revision)
     for name in names:
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
             found[name] = _file(repository, name, revision, commit, None, [f"{repository}/{name}"])
@@ -70,6 +74,12 @@ def mirrored_folder(repository: str) -> Path | None:
 
 def _names(folder: Path) -> Iterator[str]:
     return (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def _answered(repository: str, patterns: Sequence[str]) -> list[str]:
+    plain = [pattern for pattern in patterns if not set(pattern) & set("*?[")]
+    addresses = {name: place for name in plain for place in mirrored(f"{repository}/{name}")}
+    return sorted(name for name, place in addresses.items() if isinstance(place, str) and answers(place))
 
 
 def _file(

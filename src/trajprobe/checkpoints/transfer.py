@@ -113,6 +113,14 @@ def transfer(url: str, target: Path, headers: Mapping[str, str] | None = None) -
     part.forget()
 
 
+def answers(url: str) -> bool:
+    """Whether a server has something at `url`, without fetching it."""
+    try:
+        return requests.head(url, timeout=TIMEOUT, allow_redirects=True).ok
+    except requests.exceptions.RequestException:
+        return False
+
+
 def persist(
     attempt: Callable[[], Value], gave_up: Callable[[str], str], arrived: Callable[[], int] = lambda: 0
 ) -> Value:

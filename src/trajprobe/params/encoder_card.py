@@ -12,7 +12,10 @@ from trajprobe.params.types import Name, Names, Positive, Section, Seed, Sha256,
 
 
 class HubWeights(Section):
-    """A repository on the Hugging Face Hub; one `file` of it, or (None) the folder that transformers reads."""
+    """A repository on the Hugging Face Hub; one `file` of it, or (None) the folder that transformers reads.
+
+    sha256: of the file; for a folder, of the lines "<sha256>  <name>" of its files (as `sha256sum` prints them).
+    """
 
     hub: str
     file: str | None = None
