@@ -22,6 +22,7 @@ from trajprobe.video.drawing import draw, timeline
 
 CAMERA, CLUTTER, NOISE = range(3)  # purposes of an item's generators
 BATCH_BYTES = 8 * 2**20  # of clips that one thread draws at a time
+MOST_THREADS = 4  # by default: about half of a small clip's drawing holds the interpreter's lock
 
 
 class Paths(Protocol):
@@ -60,8 +61,8 @@ def render_clip(
 def render_batches(paths: Paths, render: Render, workers: int | None = None) -> Iterator[np.ndarray]:
     """Draw all paths in order, in batches (b, T, S, S, 3) uint8 of about BATCH_BYTES.
 
-    workers: threads (None: TRAJPROBE_WORKERS, or one for each core); they change no byte. At most workers + 1
-    batches are held. Raises UserError as `render_clip` does.
+    workers: threads (None: see `default_workers`); they change no byte. At most workers + 1 batches are held.
+    Raises UserError as `render_clip` does.
     """
     workers = workers or default_workers()
     total = len(paths.points)
@@ -69,9 +70,10 @@ def render_batches(paths: Paths, render: Render, workers: int | None = None) -> 
 
     def batch(start: int) -> np.ndarray:
         items = range(start, min(start + size, total))
-        return np.stack(
-            [render_clip(paths.points[i], paths.times[i], render, i, paths.y_axis) for i in items]
-        )
+        clips = np.empty((len(items), render.frames, render.size, render.size, 3), np.uint8)
+        for clip, item in zip(clips, items, strict=True):
+            clip[:] = render_clip(paths.points[item], paths.times[item], render, item, paths.y_axis)
+        return clips
 
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the parallelism is over clips
@@ -89,8 +91,11 @@ def render_batches(paths: Paths, render: Render, workers: int | None = None) -> 
 
 
 def default_workers() -> int:
-    """TRAJPROBE_WORKERS, or the number of cores. Raises UserError where it is not a whole number of at least 1."""
-    text = os.environ.get("TRAJPROBE_WORKERS") or str(os.cpu_count() or 1)
+    """TRAJPROBE_WORKERS, or one thread for each core up to MOST_THREADS.
+
+    Raises UserError where it is not a whole number of at least 1.
+    """
+    text = os.environ.get("TRAJPROBE_WORKERS") or str(min(os.cpu_count() or 1, MOST_THREADS))
     if not text.isdecimal() or int(text) < 1:
         raise UserError(
             f"TRAJPROBE_WORKERS: must be a whole number of at least 1, got {text!r}; mend or unset it"
