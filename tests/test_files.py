@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,19 @@ def test_json_keeps_the_order_of_keys_and_refuses_nan(tmp_path: Path) -> None:
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"abc" * 100_000)
     assert sha256(tmp_path / "f") == hashlib.sha256(b"abc" * 100_000).hexdigest()
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_running_one_writes_is_not(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    writer = "import sys, time; from trajprobe.files import atomic\nwith atomic(sys.argv[1]) as t:\n"
+    writer += "    t.write_text('half'); print('ready', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", writer, str(target)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with atomic(target) as temporary:
+            temporary.write_text("first")
+        assert len(list(tmp_path.glob(".out.*.part"))) == 1
+        process.kill()
+    with atomic(target) as temporary:
+        temporary.write_text("second")
+    assert listing(tmp_path) == {"out": "second"}

@@ -45,7 +45,7 @@ def _setting(variable: str, text: str) -> Any:
     return typer.Option(envvar=variable, callback=export, help=text, show_default=False)
 
 
-Workers = Annotated[int | None, _setting("TRAJPROBE_WORKERS", "Threads; all cores by default.")]
+Workers = Annotated[int | None, _setting("TRAJPROBE_WORKERS", "Threads; one for each core by default (at most 4 draw).")]
 
 
 @app.command(rich_help_panel=STAGES)

@@ -1,7 +1,10 @@
 """Writing files so that a reader sees the old state or the new one, never a part."""
 
+import glob
 import hashlib
 import json
+import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,12 +17,17 @@ from typing import Any
 def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a temporary sibling of `path` (file or folder); put it in place when the block ends without an error.
 
-    On an error the temporary is removed and what stood at `path` before is left untouched. A folder that stands at
-    `path` is replaced as a whole. The parent folder is made where it is missing.
+    On an error the temporary is removed and what stood at `path` before is left untouched; what a killed process
+    left behind is removed by the next one that writes `path`. A folder that stands at `path` is replaced as a whole.
+    The parent folder is made where it is missing.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    owner = f".{path.name}.{platform.node()}-"
+    for stale in path.parent.glob(f"{glob.escape(owner)}*.part"):
+        if not _runs(int(stale.name.removeprefix(owner).split(".")[0])):
+            shutil.rmtree(stale, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f"{owner}{os.getpid()}.", suffix=".part", dir=path.parent))
     try:
         temporary = scratch / path.name
         yield temporary
@@ -28,6 +36,16 @@ def atomic(path: Path | str) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it runs, as somebody else
+        pass
+    return True
 
 
 def write_json(path: Path | str, value: Any) -> None:
