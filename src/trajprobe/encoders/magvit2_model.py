@@ -82,7 +82,7 @@ class ResBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv1(swish(self.norm1(x)))
         y = self.conv2(swish(self.norm2(y)))
-        return self.nin_shortcut(x) + y
+        return y + self.nin_shortcut(x)
 
 
 class Level(nn.Module):
