@@ -199,7 +199,7 @@ def test_weights_of_unknown_origin_are_an_error(card: Callable[..., None]) -> No
     with pytest.raises(UserError, match="cannot be read"):
         describe("e")
     Path("models/e/weights/provenance.json").unlink()
-    with pytest.raises(UserError, match="is missing; run `dvc repro fetch@e`"):
+    with pytest.raises(UserError, match="is missing; run `dvc pull` or `dvc repro fetch@e`"):
         describe("e")
 
 
@@ -218,12 +218,12 @@ def test_remarks_follow_from_the_numbers(arms: Arms) -> None:
     assert len(found) == 3  # 0.8 to 0.9 and 0.899 to 1.099 overlap
 
 
-def test_the_coordinates_are_pointed_out_where_they_do_better(tmp_path: Path) -> None:
+def test_a_control_is_pointed_out_where_it_does_better(tmp_path: Path) -> None:
     rows = [*ROWS, row("coordinates", "control", 0, 0.999, "")]
     rows[0] = row("b", "pretrained", 0, 0.7, **GAIN)
     given = read_arms(written(tmp_path / "arms.csv", rows), ["b"])
     (found,) = remarks(given, "", noise=False, confounded=False)
-    assert found.startswith("The coordinates alone reach 99.9 %")
+    assert found.startswith("The control coordinates reaches 99.9 %, more than the encoder")
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,8 @@ def test_limits_name_what_this_study_lacks(arms: Arms) -> None:
 
 
 def test_the_lede_has_both_accuracies(arms: Arms) -> None:
-    text = lede(arms.headlines[0], 1200, 15, "libras")
+    text = lede(arms.headlines[0], 1200, 1200, 15, "libras")
     assert "b recognises 80.0 %" in text
     assert "60.0 % at random" in text
     assert "1,200 libras trajectories in 15 classes" in text
+    assert "180 of 1,200 libras" in lede(arms.headlines[0], 180, 1200, 15, "libras")

@@ -40,12 +40,13 @@ def make_study(
     frames: int = 5,
     source: str = "synthetic",
     rope: float = 0.02,
+    aside: int = 0,
     seed: int = 0,
 ) -> Params:
     """Write the study into `folder` and return its params.
 
     encoders: accuracy of the pretrained arm and mean accuracy of the random ones, by name. folds: 1 makes the last
-    third of the items the published test part.
+    third of the items the published test part. aside: items in the quarantine.
     """
     encoders = encoders or {"tiny": (0.9, 0.6)}
     rng = np.random.default_rng(seed)
@@ -63,6 +64,8 @@ def make_study(
         ids, labels, ids, splits, times, points, list(classes), source, "0" * 64, "up"
     )
     write_trajectories(trajectories, folder / "data/trajectories.parquet")
+    manifest = "item_id,label,reason\n" + "bad,linear,made up\n" * aside
+    (folder / "data/quarantine.csv").write_text(manifest)
     clips = rng.integers(0, 40, (count, frames, size, size, 3), dtype=np.uint8)
     for frame in range(frames):
         clips[:, frame, size // 2, : 1 + frame * (size - 1) // max(frames - 1, 1)] = (249, 115, 22)

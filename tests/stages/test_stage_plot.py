@@ -21,7 +21,7 @@ from trajprobe.errors import UserError
 from trajprobe.stages import plot
 from trajprobe.video.store import write_clips
 
-VOID = {"meta", "img", "br", "source", "link", "input", "hr"}
+VOID = {"meta", "img", "br", "source", "link", "input", "hr", "wbr"}
 ODD = ["a <script>alert(1)</script> & 'b' \"c\"", "軌跡", "cost $x_$", "line\nbreak"]
 
 
@@ -69,7 +69,7 @@ def page(folder: Path) -> Page:
 
 SHAPES: dict[str, dict] = {
     "two classes, one random initialisation": {"inits": 1},
-    "published split": {"folds": 1, "per_class": 12, "classes": ["a", "b", "c"]},
+    "published split": {"aside": 2, "folds": 1, "per_class": 12, "classes": ["a", "b", "c"]},
     "many classes": {"classes": [f"class {i}" for i in range(15)], "per_class": 3},
     "three encoders, layers and poolings": {
         "encoders": {"first": (0.9, 0.5), "second": (0.6, 0.6), "third": (0.4, 0.8)},
@@ -133,7 +133,10 @@ def test_the_page_says_the_numbers_of_the_metrics(built: Callable[[str], Path]) 
 
 def test_the_published_split_is_told(built: Callable[[str], Path]) -> None:
     here = built("published split")
-    assert "published split: 12 items held out of 36" in page(here).text
+    text = page(here).text
+    assert "published split: 12 items held out of 36" in text
+    assert "12 of 36 synthetic trajectories" in text
+    assert "36 items in 3 classes; 2 items set aside, for all arms alike (data/quarantine.csv)" in text
 
 
 def test_labels_are_shown_as_they_are_and_run_nothing(built: Callable[[str], Path]) -> None:
@@ -179,6 +182,7 @@ def _broken(name: str) -> None:
         (_without, "metrics/summary.json", "summary.json: is missing; run `dvc repro compare`"),
         (_broken, "metrics/summary.json", "is not a summary of a comparison"),
         (_without, "metrics/arms.csv", "arms.csv: cannot be read"),
+        (_without, "data/quarantine.csv", "quarantine.csv: cannot be read"),
         (_without, "data/predictions/tiny.parquet", "tiny.parquet: is missing"),
         (_without, "models/tiny/weights/provenance.json", "provenance.json: is missing"),
     ],

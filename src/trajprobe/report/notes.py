@@ -8,10 +8,10 @@ from trajprobe.report.tables import Arms, Comparison
 from trajprobe.report.words import bare, counted, percent
 
 KNOWN = {
-    "coordinates": "the paths themselves, resampled: about as much as there is to know",
+    "coordinates": "the paths themselves, resampled, with no picture drawn",
     "pixels": "the pixels of the clips, without any encoder",
-    "random_projection": "a random projection of the pixels",
-    "hash_noise": "nothing: noise drawn anew for every item",
+    "random_projection": "a random projection of the pixels, likewise",
+    "hash_noise": "nothing: noise drawn from the name of the item",
 }
 
 
@@ -25,12 +25,13 @@ def headline(verdict: str, rope: float) -> str:
     }[verdict]
 
 
-def lede(comparison: Comparison, items: int, n_classes: int, source: str) -> str:
-    """One sentence with both accuracies."""
+def lede(comparison: Comparison, held: int, items: int, n_classes: int, source: str) -> str:
+    """One sentence with both accuracies. held: items that were held out at least once, of `items`."""
     own, random = comparison.pretrained.accuracy.value, comparison.random_mean
+    count = f"{items:,}" if held == items else f"{held:,} of {items:,}"
     return (
         f"A linear probe on the frozen features of {comparison.encoder} recognises {percent(own)} of held-out "
-        f"trajectories with its pretraining, and {percent(random)} at random initialisation: {items:,} "
+        f"trajectories with its pretraining, and {percent(random)} at random initialisation: {count} "
         f"{source} trajectories in {counted(n_classes, 'class')}."
     )
 
@@ -54,11 +55,12 @@ def remarks(arms: Arms, warning: str, noise: bool, confounded: bool) -> list[str
             "its pretrained arm can; part of a gain may be no more than that."
         )
     own = arms.headlines[0].pretrained.accuracy
-    ceiling = next((arm.accuracy for arm in arms.controls if arm.encoder == "coordinates"), None)
-    if ceiling is not None and own.high < ceiling.low:
+    better = [arm for arm in arms.controls if arm.accuracy.low > own.high]
+    if better:
+        best = max(better, key=lambda arm: arm.accuracy.value)
         found.append(
-            f"The coordinates alone reach {percent(ceiling.value)}: whoever only wants these classes told apart does "
-            "better without a video encoder."
+            f"The control {best.encoder} reaches {percent(best.accuracy.value)}, more than the encoder: whoever only "
+            "wants these classes told apart does better without it."
         )
     return found
 

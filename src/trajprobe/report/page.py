@@ -57,13 +57,17 @@ class Figures:
 
 @dataclass(frozen=True)
 class Study:
-    """All that the page tells. summary: metrics/summary.json; rope and confidence as fractions."""
+    """All that the page tells.
+
+    summary: metrics/summary.json. aside: items in the quarantine, beside `items`. rope, confidence: fractions.
+    """
 
     summary: Mapping[str, Any]
     arms: Arms
     outcomes: Outcomes
     source: Source
     items: int
+    aside: int
     clip: ClipFacts
     encoders: Sequence[EncoderFacts]
     figures: Figures
@@ -116,6 +120,7 @@ def render(study: Study) -> str:
         keep_trailing_newline=True,
     )
     templates.filters.update(percent=percent, points=points, bare=bare, p_value=p_value, counted=counted)
+    held = len(study.outcomes.item_ids)
     main, summary = study.arms.headlines[0], study.summary
     detectable, synthetic = summary["minimum_detectable_gain"], study.source.synthetic
     return templates.get_template("page.html").render(
@@ -123,7 +128,7 @@ def render(study: Study) -> str:
         dark=_colours(asdict(DARK)),
         headline=notes.headline(main.verdict, study.rope),
         sentence=summary["sentence"],
-        lede=notes.lede(main, study.items, len(study.outcomes.classes), study.source.name),
+        lede=notes.lede(main, held, study.items, len(study.outcomes.classes), study.source.name),
         main=main,
         strip=gain_strip(main.gain, study.rope),
         detectable=detectable,
@@ -137,12 +142,13 @@ def render(study: Study) -> str:
         known=notes.KNOWN,
         source=study.source,
         items=study.items,
+        aside=study.aside,
         classes=study.outcomes.classes,
         class_rows=class_rows(study.outcomes),
         clip=study.clip,
         encoders=study.encoders,
         inits={comparison.encoder: len(comparison.random) for comparison in study.arms.headlines},
-        protocol=_protocol(study.outcomes, study.items),
+        protocol=_protocol(study.outcomes, held, study.items),
         figures=study.figures,
         telling=study.telling,
         strips=study.strips,
@@ -191,8 +197,7 @@ def _recall(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.diag(counts) / np.maximum(counts.sum(axis=1), 1e-12)
 
 
-def _protocol(outcomes: Outcomes, items: int) -> str:
-    held = len(outcomes.item_ids)
+def _protocol(outcomes: Outcomes, held: int, items: int) -> str:
     if outcomes.folds == 1:
         return (
             f"the data's published split: {counted(held, 'item')} held out of {items:,}, groups kept together"

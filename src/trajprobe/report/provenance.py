@@ -77,7 +77,7 @@ def _provenance(card: EncoderCard) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
-        raise UserError(f"{path}: {reason}; run `dvc repro fetch@{card.name}`") from None
+        raise UserError(f"{path}: {reason}; run `dvc pull` or `dvc repro fetch@{card.name}`") from None
     if not isinstance(content, dict) or "summary" not in content:
         raise UserError(f"{path}: does not say which weights these are; run `dvc repro -f fetch@{card.name}`")
     return content

@@ -1,5 +1,6 @@
 """Stage `plot`: predictions, metrics and a few clips -> report/ with its figures and index.html."""
 
+import csv
 import json
 from functools import partial
 from pathlib import Path
@@ -22,14 +23,6 @@ from trajprobe.report.style import Picture, save
 from trajprobe.report.tables import Arms, read_arms
 from trajprobe.trajectories.table import read_items
 from trajprobe.video.store import Clips, open_clips
-
-VIEWS = {
-    "3d": "seen in three dimensions",
-    "xy": "seen along z",
-    "xz": "seen along y",
-    "yz": "seen along x",
-}
-TRAILS = {"whole": "with all of their trail", "fading": "with a fading trail", "none": "without a trail"}
 
 
 def run(params: Params) -> str:
@@ -56,6 +49,7 @@ def run(params: Params) -> str:
             outcomes=said[params.encoders[0]],
             source=Source(card.name, card.summary, card.citation, card.licence, card.format == "synthetic"),
             items=len(items.item_ids),
+            aside=_count_aside(paths.QUARANTINE),
             clip=_clip_facts(clips, params.render),
             encoders=[describe(name) for name in params.encoders],
             figures=_draw(arms, said, summary["chance"], params.compare.rope, folder),
@@ -84,8 +78,19 @@ def _draw(arms: Arms, said: dict[str, Outcomes], chance: float, rope: float, fol
 
 def _clip_facts(clips: Clips, drawn: Render) -> ClipFacts:
     _, frames, height, width, _ = clips.shape
-    look = f"{VIEWS[drawn.view]}, {TRAILS[drawn.trail]}"
-    return ClipFacts(frames, height, width, drawn.content == "noise", look)
+    return ClipFacts(
+        frames, height, width, drawn.content == "noise", f"view {drawn.view}, trail {drawn.trail}"
+    )
+
+
+def _count_aside(manifest: Path) -> int:
+    try:
+        with manifest.open(newline="", encoding="utf-8") as file:
+            return sum(1 for _ in csv.DictReader(file))
+    except OSError as error:
+        raise UserError(
+            f"{manifest}: cannot be read ({error.strerror}); run `dvc repro trajectories`"
+        ) from None
 
 
 def _read_summary(path: Path) -> dict[str, Any]:
