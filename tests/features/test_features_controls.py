@@ -33,9 +33,9 @@ def test_coordinates_forget_place_and_scale(seed: int, scale: float, dimensions:
 def test_the_second_half_forgets_the_rotation_and_the_first_follows_it(seed: int) -> None:
     time, path = a_path(seed)
     rotation = Rotation.random(random_state=seed).as_matrix()
-    straight, turned = (
-        coordinates([time], [points])[0].reshape(2, POINTS, 3) for points in (path, path @ rotation.T)
-    )
+    described = [coordinates([time], [points])[0] for points in (path, path @ rotation.T)]
+    np.testing.assert_allclose(described[1][-120:], described[0][-120:], atol=1e-4)
+    straight, turned = (row[:-120].reshape(2, POINTS, 3) for row in described)
     np.testing.assert_allclose(turned[0], straight[0] @ rotation.T, atol=1e-4)
     skewness = np.abs((straight[1] ** 3).sum(axis=0))
     stable = skewness > 1e-2  # an axis without skewness may point either way
@@ -78,5 +78,5 @@ def test_hash_noise_depends_on_the_name_alone_and_is_normal() -> None:
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_widths_are_what_the_docstrings_say(dimensions: int) -> None:
     items = [a_path(seed, dimensions) for seed in range(4)]
-    assert coordinates(*zip(*items, strict=True)).shape == (4, 2 * POINTS * dimensions)
+    assert coordinates(*zip(*items, strict=True)).shape == (4, 2 * POINTS * dimensions + 120)
     assert pixels(np.zeros((2, 5, 64, 64, 3), np.uint8)).shape == (2, 5 * SIDE * SIDE)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from scipy.spatial.distance import pdist
 
 POINTS = 32  # that a path is resampled to, evenly in time
 SIDE = 12  # pixels on each side of a frame, for `pixels`
@@ -20,10 +21,12 @@ SEED = 20240229  # of the projection: one fixed matrix for each shape of clip
 
 
 def coordinates(times: Sequence[np.ndarray], points: Sequence[np.ndarray]) -> np.ndarray:
-    """(N, 2 POINTS d) float32: each path (P, d) resampled evenly in time, centred, scaled to radius 1; as it lies
-    in space, and again turned into its principal axes, which forgets where it was seen from.
+    """(N, 2 POINTS d + 120) float32: each path (P, d) resampled evenly in time, centred, scaled to radius 1.
 
-    The sign of a principal axis is chosen so that the path's third moment along it is positive.
+    First as it lies in space; then turned into its principal axes, the sign of each chosen so that the third moment
+    along it is positive; then the distances between every two of 16 of its points, which hold the whole shape but
+    for rotation and reflection (Torgerson 1952). So a linear probe finds what needs the orientation and what must
+    not depend on it.
     """
     return np.stack([_describe(*item) for item in zip(times, points, strict=True)]).astype(np.float32)
 
@@ -57,7 +60,7 @@ def _describe(time: np.ndarray, path: np.ndarray) -> np.ndarray:
     axes = np.linalg.svd(path, full_matrices=False)[2]
     turned = path @ axes.T
     turned *= np.where((turned**3).sum(axis=0) < 0, -1.0, 1.0)
-    return np.concatenate([path.ravel(), turned.ravel()])
+    return np.concatenate([path.ravel(), turned.ravel(), pdist(path[:: POINTS // 16])])
 
 
 def _shrink(clips: np.ndarray, side: int) -> np.ndarray:
