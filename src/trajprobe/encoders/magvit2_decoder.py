@@ -1,8 +1,8 @@
 """The decoder that the embedded default is pretrained with: Open-MAGVIT2's, mirrored small, and thrown away afterwards.
 
 From upstream it keeps the causal convolutions, the residual blocks and the upsampling by depth-to-space, with the
-first frame of a doubled time dropped; it leaves out the adaptive norms, and the blocks at full resolution, which
-would cost as much as the whole encoder.
+first frame of a doubled time dropped; it leaves out the adaptive norms, and all work at full resolution, which would
+cost as much as the whole encoder: its last depth-to-space makes the colours. Levels are half as wide.
 """
 
 import torch
@@ -34,22 +34,19 @@ class Magvit2Decoder(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         groups = architecture.groups
-        widths = [architecture.channels * multiplier for multiplier in architecture.multipliers]
+        widths = [max(groups, architecture.channels * m // 2) for m in architecture.multipliers]
+        blocks = [block for block in strides(architecture.multipliers) if block is not None]
         width = widths[-1]
         self.conv_in = CausalConv3d(architecture.latent_channels, width, 3, bias=True)
-        self.blocks = nn.ModuleList([ResBlock(width, width, groups)])
-        self.upsamples = nn.ModuleList()
-        for outputs, stride in reversed(list(zip(widths, strides(architecture.multipliers), strict=True))):
-            if stride is None:
-                continue
-            self.blocks.append(ResBlock(width, outputs, groups))
-            self.upsamples.append(Upsample(outputs, outputs, stride))
+        self.mid_block = ResBlock(width, width, groups)
+        up: list[nn.Module] = []
+        for outputs, block in zip(reversed(widths[1:-1]), reversed(blocks[1:]), strict=True):
+            up += [ResBlock(width, outputs, groups), Upsample(outputs, outputs, block)]
             width = outputs
-        self.norm_out = nn.GroupNorm(groups, width, eps=1e-6)
-        self.conv_out = CausalConv3d(width, 3, 3, bias=True)
+        self.up = nn.Sequential(*up, ResBlock(width, widths[0], groups))
+        self.norm_out = nn.GroupNorm(groups, widths[0], eps=1e-6)
+        self.conv_out = Upsample(widths[0], 3, blocks[0])
 
     def forward(self, codes: Tensor) -> Tensor:
-        x = self.blocks[0](self.conv_in(codes))
-        for block, upsample in zip(self.blocks[1:], self.upsamples, strict=True):
-            x = upsample(block(x))
+        x = self.up(self.mid_block(self.conv_in(codes)))
         return self.conv_out(swish(self.norm_out(x)))

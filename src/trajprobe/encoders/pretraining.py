@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from trajprobe import files
 from trajprobe.encoders.magvit2_decoder import Magvit2Decoder
@@ -64,12 +65,12 @@ def entropy_penalty(latent: Tensor) -> Tensor:
     Small when each position is sure of its bit and the bits are used evenly. p follows from the squared distances to
     1 and -1. The second term takes bits as independent: an upper bound of the joint entropy over all codes.
     """
-    chance = torch.sigmoid(4 * latent)
-    return (_entropy(chance).mean(dim=(0, 2, 3, 4)) - _entropy(chance.mean(dim=(0, 2, 3, 4)))).mean()
-
-
-def _entropy(chance: Tensor) -> Tensor:
-    return torch.special.entr(chance) + torch.special.entr(1 - chance)
+    logit = 4 * latent
+    chance = torch.sigmoid(logit)
+    each = softplus(logit) - logit * chance  # H(p), whose gradient stays finite where p is 1 to the last digit
+    used = chance.mean(dim=(0, 2, 3, 4)).clamp(1e-6, 1 - 1e-6)
+    evenness = torch.special.entr(used) + torch.special.entr(1 - used)
+    return each.mean() - evenness.mean()
 
 
 def _train(encoder: Magvit2Encoder, decoder: Magvit2Decoder, expected: Input, recipe: Recipe) -> list[float]:
