@@ -4,13 +4,15 @@ Predictions are drawn so that each arm has about the accuracy asked for; the met
 them. The working directory must be the study's folder.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
 
+from trajprobe.features.order import DISORDERS
+from trajprobe.params.encoder_card import EncoderCard
 from trajprobe.params.study import Params, load_params
 from trajprobe.probe.predictions import Arm, Held, Predictions, write_predictions
 from trajprobe.stages import compare
@@ -82,7 +84,19 @@ def make_study(
     def write(name: str, arms: list[Held]) -> None:
         own = [ids[index] for index in held_out]
         target = folder / f"data/predictions/{name}.parquet"
-        predictions = Predictions(own, own, codes[held_out], list(classes), "digest", (1e-4, 1e2), arms)
+        features = {
+            "card": _card(name),
+            "provenance": PROVENANCE,
+            "layers": [place[0] for place in places],
+            "poolings": [place[1] for place in places],
+            "order": {
+                arm: {f"{layer}/{pooling}": dict.fromkeys(DISORDERS, 0.5) for layer, pooling in places}
+                for arm in ("pretrained", "random")
+            },
+        }
+        predictions = Predictions(
+            own, own, codes[held_out], list(classes), "digest", (1e-4, 1e2), arms, features
+        )
         write_predictions(target, predictions)
 
     for name, (pretrained, random) in encoders.items():
@@ -112,10 +126,14 @@ def _write_config(folder: Path, encoders: list[str], source: str, per_class: int
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(yaml.safe_dump(content, sort_keys=False))
     for name in encoders:
-        weights = folder / "models" / name / "weights"
-        weights.mkdir(parents=True)
-        (weights / "provenance.json").write_text(json.dumps(PROVENANCE))
-        encoder = {
+        target = folder / "models" / name / "card.yaml"
+        target.parent.mkdir(parents=True)
+        target.write_text(yaml.safe_dump(_card(name)))
+
+
+def _card(name: str) -> dict[str, Any]:
+    card = EncoderCard.model_validate(
+        {
             "name": name,
             "summary": "Open-MAGVIT2 video tokenizer, causal 3-D CNN encoder, 262144 codes",
             "family": "open_magvit2",
@@ -130,4 +148,5 @@ def _write_config(folder: Path, encoders: list[str], source: str, per_class: int
             "input": {"frames": "4k+1", "size": 128, "scale": "x/127.5 - 1"},
             "features": {"layer": "mid", "pooling": "mean_std"},
         }
-        (folder / "models" / name / "card.yaml").write_text(yaml.safe_dump(encoder))
+    )
+    return card.model_dump()

@@ -184,7 +184,6 @@ def _broken(name: str) -> None:
         (_without, "metrics/arms.csv", "arms.csv: cannot be read"),
         (_without, "data/quarantine.csv", "quarantine.csv: cannot be read"),
         (_without, "data/predictions/tiny.parquet", "tiny.parquet: is missing"),
-        (_without, "models/tiny/weights/provenance.json", "provenance.json: is missing"),
     ],
 )
 def test_a_missing_input_is_one_line_and_leaves_the_old_report(

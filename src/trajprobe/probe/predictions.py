@@ -7,8 +7,10 @@ same items. Writing the same predictions twice gives the same bytes.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -71,7 +73,8 @@ class Predictions:
     """All arms of one file over the same N held-out items.
 
     codes: (N,) integers into `classes`. items: digest of all item ids of the study, held out or not. strengths: the
-    ends of the grid that was searched.
+    ends of the grid that was searched. features: the metadata of the features that were probed: the encoder's card
+    and the provenance of its weights travel with what they led to.
     """
 
     item_ids: list[str]
@@ -81,6 +84,7 @@ class Predictions:
     items: str
     strengths: tuple[float, float]
     arms: list[Held]
+    features: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_predictions(path: Path | str, predictions: Predictions) -> None:
@@ -89,6 +93,7 @@ def write_predictions(path: Path | str, predictions: Predictions) -> None:
         "classes": predictions.classes,
         "items": predictions.items,
         "strengths": list(predictions.strengths),
+        "features": dict(predictions.features),
     }
     schema = SCHEMA.with_metadata({METADATA: json.dumps(described, sort_keys=True, ensure_ascii=False)})
     with atomic(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
@@ -152,6 +157,7 @@ def read_predictions(path: Path | str) -> Predictions:
         items=described["items"],
         strengths=(described["strengths"][0], described["strengths"][1]),
         arms=[_held(table, classes, repeats) for table in tables],
+        features=described["features"],
     )
 
 

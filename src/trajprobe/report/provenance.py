@@ -1,13 +1,11 @@
-"""Which encoder and which weights exactly: its card, and the provenance that `fetch` left beside the weights."""
+"""Which encoder and which weights exactly: its card and its weights' provenance, as they came with its features."""
 
-import json
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from trajprobe import paths
-from trajprobe.errors import UserError
-from trajprobe.params.encoder_card import EncoderCard, RandomArm, load_encoder_card
+from trajprobe.features.order import is_blind, is_confounded
+from trajprobe.params.encoder_card import EncoderCard, RandomArm
 
 
 @dataclass(frozen=True)
@@ -30,17 +28,20 @@ class EncoderFacts:
     confounded: bool
 
 
-def describe(encoder: str) -> EncoderFacts:
-    """From the encoder's card and provenance. Raises UserError where either is missing or cannot be understood."""
-    card = load_encoder_card(encoder)
-    blind, kept = set(card.features.order_blind), card.features.random
-    confounded = blind == {"random"} and kept.positions != "pretrained"
+def describe(features: Mapping[str, Any]) -> EncoderFacts:
+    """From the metadata of an encoder's features, which hold its card and its weights' provenance."""
+    card = EncoderCard.model_validate(features["card"])
+    kept = card.features.random
+    headline = f"{features['layers'][0]}/{features['poolings'][0]}"
+    order = {arm: ratios[headline] for arm, ratios in features["order"].items()}
+    blind = {arm for arm, ratios in order.items() if is_blind(ratios)}
+    confounded = is_confounded(order["pretrained"], order["random"])
     return EncoderFacts(
         name=card.name,
         summary=card.summary,
         training=card.training,
         licence=card.licence,
-        weights=weight_lines(_provenance(card)),
+        weights=weight_lines(features["provenance"]),
         trained=card.weights != "none",
         random_arm=_random_arm(kept),
         order=_order(blind) if confounded or "pretrained" in blind else "",
@@ -69,15 +70,3 @@ def _order(blind: Set[str]) -> str:
     if len(blind) > 1:
         return "neither arm can tell the order of frames"
     return f"its {min(blind)} arm cannot tell the order of frames"
-
-
-def _provenance(card: EncoderCard) -> dict[str, Any]:
-    path = paths.weights(card.name) / "provenance.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
-        raise UserError(f"{path}: {reason}; run `dvc pull` or `dvc repro fetch@{card.name}`") from None
-    if not isinstance(content, dict) or "summary" not in content:
-        raise UserError(f"{path}: does not say which weights these are; run `dvc repro -f fetch@{card.name}`")
-    return content

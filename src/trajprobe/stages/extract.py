@@ -1,5 +1,6 @@
 """Stage `extract`: data/videos.zarr and models/<encoder>/weights -> data/features/<encoder>.safetensors."""
 
+import json
 from functools import partial
 from importlib.metadata import version
 from itertools import chain
@@ -47,6 +48,7 @@ def run(params: Params, encoder: str) -> str:
     settings = _settings(params, card)
     seeds = [params.features.seed + index for index in range(params.features.random_inits)]
     arms = _arms(card, seeds, clips, settings.device)
+    provenance = json.loads((paths.weights(encoder) / "provenance.json").read_text(encoding="utf-8"))
     cache = ShardCache.default()
     target = paths.features(encoder)
     description = f"extracting with {encoder} on {settings.device}"
@@ -63,7 +65,8 @@ def run(params: Params, encoder: str) -> str:
             "poolings": list(settings.poolings),
             "seeds": seeds,
             "weights": arms[0].identity["weights"],
-            "preprocessing": card.input.model_dump(),
+            "card": card.model_dump(),
+            "provenance": provenance,
             "order": {
                 name: certificate(arm, clips, card.input, settings, cache)
                 for name, arm in (("pretrained", arms[0]), ("random", arms[1]))

@@ -32,7 +32,8 @@ def run(params: Params) -> str:
     """
     summary = _read_summary(paths.SUMMARY)
     arms = read_arms(paths.ARMS, params.encoders)
-    said = {name: outcomes(read_predictions(paths.predictions(name)), name) for name in params.encoders}
+    files = {name: read_predictions(paths.predictions(name)) for name in params.encoders}
+    said = {name: outcomes(file, name) for name, file in files.items()}
     items = read_items(paths.TRAJECTORIES)
     clips = open_clips(paths.VIDEOS)
     if clips.shape[0] != len(items.item_ids):
@@ -51,7 +52,7 @@ def run(params: Params) -> str:
             items=len(items.item_ids),
             aside=_count_aside(paths.QUARANTINE),
             clip=_clip_facts(clips, params.render),
-            encoders=[describe(name) for name in params.encoders],
+            encoders=[describe(file.features) for file in files.values()],
             figures=_draw(arms, said, summary["chance"], params.compare.rope, folder),
             telling=write_telling_clips(clips, items.item_ids, said[params.encoders[0]], folder),
             strips=write_class_clips(clips, items.labels, items.classes, params.plot.clips_per_class, folder),

@@ -56,6 +56,7 @@ def run(params: Params, name: str) -> str:
         items=digest,
         strengths=(probe.strengths.low, probe.strengths.high),
         arms=held,
+        features=features.metadata,
     )
     write_predictions(paths.predictions(name), predictions)
     left_out = len(codes) - len(np.unique(np.concatenate([*(fold.train for fold in folds), tested])))
