@@ -106,7 +106,7 @@ def _settings(params: Params, card: EncoderCard) -> Settings:
 
 def _arms(card: EncoderCard, seeds: list[int], clips: Clips, place: torch.device) -> list[Arm]:
     folder = paths.weights(card.name)
-    if not folder.is_dir():
+    if not (folder / "provenance.json").is_file():
         raise UserError(f"{folder}: is missing; run `dvc repro fetch@{card.name}`")
     known = family(card.family)
     weights = weights_digest(folder)

@@ -1,0 +1,96 @@
+"""Weights out of a checkpoint with the structure of the published one: the averaged and the raw tensors by their own
+names, held against torch's reading of the file; and the audit of a card that does not fit."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from trajprobe.encoders.fetching import fetch
+from trajprobe.errors import UserError
+from trajprobe.params.encoder_card import EncoderCard
+from trajprobe.params.loading import validate
+
+CHECKPOINT = (
+    Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "open_magvit2" / "video_tiny.ckpt"
+)
+WHOLE = {"channels": 32, "multipliers": [1, 2, 2, 4], "res_blocks": 1, "latent_channels": 18}
+
+needs_checkpoint = pytest.mark.skipif(not CHECKPOINT.exists(), reason="the shared reference is not there")
+
+
+def card(family: str = "open_magvit2", ema: bool = True, **changes: object) -> EncoderCard:
+    content = {
+        "name": "tiny",
+        "summary": "the published structure, small",
+        "family": family,
+        "architecture": WHOLE if family == "open_magvit2" else {"channels": 32, "projected": 64, "seed": 0},
+        "weights": {"file": str(CHECKPOINT), "ema": ema},
+        "training": "none",
+        "licence": "Apache-2.0",
+        "input": {"frames": "4k+1", "size": 64, "scale": "x/127.5 - 1"},
+        "features": {"layer": "mid", "pooling": "mean"},
+    }
+    return validate(EncoderCard, {**content, **changes}, "card")
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> dict[str, torch.Tensor]:
+    content = torch.load(CHECKPOINT, map_location="cpu", weights_only=False)
+    return dict(content["state_dict"])
+
+
+@needs_checkpoint
+@pytest.mark.parametrize("ema", [True, False])
+def test_the_encoder_and_nothing_else(ema: bool, checkpoint: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    record = fetch(card(ema=ema), tmp_path)
+    found = load_file(tmp_path / "encoder.safetensors")
+    assert len(found) == 43
+    for name, tensor in found.items():
+        theirs = f"model_ema.encoder{name.replace('.', '')}" if ema else f"encoder.{name}"
+        assert torch.equal(tensor, checkpoint[theirs]), name
+    kind = "EMA" if ema else "raw"
+    assert (
+        record["summary"]
+        == f"43 of 43 tensors, {sum(map(torch.numel, found.values())) / 1e6:.1f} M parameters, {kind}"
+    )
+    assert record["tensors"] == {"read": 43, "expected": 43, "unused": len(checkpoint) - 43}
+    json.dumps(record, allow_nan=False)
+
+
+@needs_checkpoint
+def test_the_stem_takes_one_tensor_of_the_same_file(
+    checkpoint: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    record = fetch(card("stem"), tmp_path)
+    found = load_file(tmp_path / "encoder.safetensors")
+    assert list(found) == ["conv_in.conv_1.weight"]
+    assert torch.equal(found["conv_in.conv_1.weight"], checkpoint["model_ema.encoderconv_inconv_1weight"])
+    assert record["tensors"] == {"read": 1, "expected": 1, "unused": len(checkpoint) - 1}
+
+
+@needs_checkpoint
+@pytest.mark.parametrize("ema", [True, False])
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"res_blocks": 2}, "missing .*block.1"),
+        ({"multipliers": [1, 2, 2]}, "unexpected .*down"),
+        ({"latent_channels": 16}, r"2 misshapen \(conv_out.conv_1"),
+    ],
+)
+def test_a_card_that_does_not_fit_names_what_differs(
+    change: dict[str, object], told: str, ema: bool, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=told):
+        fetch(card(ema=ema, architecture={**WHOLE, **change}), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_weights_at_all(tmp_path: Path) -> None:
+    noise = card("placeholder", weights="none", architecture={"width": 8})
+    assert fetch(noise, tmp_path) == {"summary": "no weights: seeded noise"}
+    with pytest.raises(UserError, match="card of tiny: weights: the family 'stem' cannot come from"):
+        fetch(card("stem", weights="none"), tmp_path)
