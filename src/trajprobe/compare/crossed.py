@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+SMALLEST = 0.5  # items: a standard error is never below this share of one group
+
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -40,8 +43,8 @@ def group_scores(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
 def crossed_mean(scores: np.ndarray) -> Estimate:
     """The grand mean of (S, G) scores with its uncertainty over both factors; with one seed, over groups alone.
 
-    The error is never smaller than if one group in all had disagreed by one whole item: agreement on every item of
-    a finite set does not prove that they would always agree.
+    The error is never smaller than SMALLEST / G: that two arms agree on every item of a finite set does not prove
+    that they would always agree.
     """
     seeds, groups = scores.shape
     mean = float(scores.mean())
@@ -61,4 +64,4 @@ def crossed_mean(scores: np.ndarray) -> Estimate:
                 + square_both**2 / (freedom_groups * (seeds - 1))
             )
             variance, freedom = total / (groups * seeds), total**2 / parts
-    return Estimate(mean, max(float(variance) ** 0.5, 1 / groups), float(freedom))
+    return Estimate(mean, max(float(variance) ** 0.5, SMALLEST / groups), float(freedom))

@@ -43,9 +43,12 @@ class Problems:
     strengths: np.ndarray
 
 
-def minimise(problems: Problems) -> np.ndarray:
-    """The minima: (r + 1, K, P) float32 coefficients, the intercept in the last row."""
-    state = _State(problems)
+def minimise(problems: Problems, start: np.ndarray | None = None) -> np.ndarray:
+    """The minima: (r + 1, K, P) float32 coefficients, the intercept in the last row.
+
+    start: where to begin, of the same shape; by default no coefficients, and the classes' shares as intercepts.
+    """
+    state = _State(problems, start)
     solution = np.empty_like(state.point)
     active = np.arange(state.point.shape[2])
     for iteration in range(LIMIT):
@@ -67,7 +70,7 @@ def minimise(problems: Problems) -> np.ndarray:
 class _State:
     """Where each problem that has not converged stands, and the steps that led there."""
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, problems: Problems, start: np.ndarray | None) -> None:
         rows, n_classes = problems.rows, problems.n_classes
         self.codes, self.weights = problems.codes, problems.weights
         self.rows = np.concatenate([rows, np.ones((len(rows), 1), np.float32)], axis=1)
@@ -76,9 +79,11 @@ class _State:
         self.penalised[-1] = 0
         self.subset = problems.subset
         self.strengths = problems.strengths.astype(np.float32)
-        prior = np.stack([np.bincount(self.codes, w, n_classes) for w in self.weights.T])
-        self.point = np.zeros((len(self.curvature), n_classes, len(self.subset)), np.float32)
-        self.point[-1] = np.log(np.maximum(prior, 1e-12))[self.subset].T
+        if start is None:
+            prior = np.stack([np.bincount(self.codes, w, n_classes) for w in self.weights.T])
+            start = np.zeros((len(self.curvature), n_classes, len(self.subset)))
+            start[-1] = np.log(np.maximum(prior, 1e-12))[self.subset].T
+        self.point = start.astype(np.float32)
         self.history: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self.step = np.ones(len(self.subset), np.float32)
         self.accepted = np.ones(len(self.subset), bool)
