@@ -53,6 +53,18 @@ def pretrain(architecture: Architecture, expected: Input, recipe: Recipe, target
     }
 
 
+def unexplained(decoded: Tensor, videos: Tensor) -> Tensor:
+    """The reconstruction error as a share of the variance of the videos, both (B, 3, T, H, W).
+
+    The mean of each colour over a clip is left out: backgrounds would outweigh all that is drawn on them.
+    """
+    return _centred(decoded - videos).square().mean() / _centred(videos).square().mean()
+
+
+def _centred(videos: Tensor) -> Tensor:
+    return videos - videos.mean(dim=(2, 3, 4), keepdim=True)
+
+
 def quantise(latent: Tensor) -> Tensor:
     """-1 or 1 by the sign of each channel; the gradient passes as if nothing had been done."""
     code = torch.where(bits(latent), 1.0, -1.0)
@@ -67,14 +79,16 @@ def entropy_penalty(latent: Tensor) -> Tensor:
     """
     logit = 4 * latent
     chance = torch.sigmoid(logit)
-    each = softplus(logit) - logit * chance  # H(p), whose gradient stays finite where p is 1 to the last digit
+    each = (
+        softplus(logit) - logit * chance
+    )  # H(p), whose gradient stays finite where p is 1 to the last digit
     used = chance.mean(dim=(0, 2, 3, 4)).clamp(1e-6, 1 - 1e-6)
     evenness = torch.special.entr(used) + torch.special.entr(1 - used)
     return each.mean() - evenness.mean()
 
 
 def _train(encoder: Magvit2Encoder, decoder: Magvit2Decoder, expected: Input, recipe: Recipe) -> list[float]:
-    """Train both in place; the reconstruction error of each step as a share of its clips' variance."""
+    """Train both in place; the reconstruction error of each step."""
     parameters = [*encoder.parameters(), *decoder.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=recipe.learning_rate, betas=(0.9, 0.99))
     errors = []
@@ -84,7 +98,7 @@ def _train(encoder: Magvit2Encoder, decoder: Magvit2Decoder, expected: Input, re
             videos = model_input(torch.from_numpy(clips), expected)
             latent = encoder(videos)
             codes = quantise(latent)
-            error = (decoder(codes) - videos).square().mean()
+            error = unexplained(decoder(codes), videos)
             commitment = (latent - codes.detach()).square().mean()
             loss = error + COMMITMENT * commitment + ENTROPY * entropy_penalty(latent)
             optimizer.zero_grad(set_to_none=True)
@@ -93,7 +107,7 @@ def _train(encoder: Magvit2Encoder, decoder: Magvit2Decoder, expected: Input, re
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * _schedule(step, recipe.steps)
             optimizer.step()
-            errors.append(float(error.detach() / videos.var()))
+            errors.append(error.item())
             advance(1, f"unexplained variance {errors[-1]:.3f}")
     return errors
 
