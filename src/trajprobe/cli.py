@@ -45,7 +45,9 @@ def _setting(variable: str, text: str) -> Any:
     return typer.Option(envvar=variable, callback=export, help=text, show_default=False)
 
 
-Workers = Annotated[int | None, _setting("TRAJPROBE_WORKERS", "Threads; one for each core by default (at most 4 draw).")]
+Workers = Annotated[
+    int | None, _setting("TRAJPROBE_WORKERS", "Threads; one for each core by default (at most 4 draw).")
+]
 
 
 @app.command(rich_help_panel=STAGES)
@@ -163,6 +165,12 @@ def import_(
     name: Annotated[
         str, typer.Option(help="What to call the source: lower-case letters, digits, underscores.")
     ],
+    test: Annotated[
+        Path | None, typer.Option(help="A second file: the published test part of the first.")
+    ] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="In a table, OURS=THEIRS: `--column id=track`; may be repeated.")
+    ] = None,
     y_axis: Annotated[
         str, typer.Option(help="Which way y points in the file: up, or down as in images.")
     ] = "up",

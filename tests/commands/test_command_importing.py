@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from trajprobe import files, paths
+from trajprobe.commands import importing
 from trajprobe.errors import UserError
 from trajprobe.params.study import load_params
-from trajprobe.commands import importing
 from trajprobe.stages import trajectories as stage
 from trajprobe.trajectories.table import read_trajectories
 
