@@ -1,0 +1,112 @@
+"""The command line as a stranger meets it: help that says what is read and written, one line and exit code 1 for
+whatever they can mend, a traceback only for our own defects."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from trajprobe import cli
+from trajprobe.errors import UserError
+
+HEAVY = ("torch", "transformers", "matplotlib", "sklearn", "scipy", "pyarrow", "zarr", "cv2")
+
+
+def exit_of(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int | str | None:
+    def app() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", app)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    return caught.value.code
+
+
+def test_a_mistake_is_one_line_and_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_of(monkeypatch, UserError("file.yaml: key: required a number,\n got 'x'")) == 1
+    assert capsys.readouterr().err == "error: file.yaml: key: required a number, got 'x'\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS])
+def test_a_full_disk_is_one_line(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_of(monkeypatch, OSError(number, os.strerror(number), "data/videos.zarr")) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "data/videos.zarr" in error
+
+
+def test_an_interrupt_is_silent(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_of(monkeypatch, KeyboardInterrupt()) == 130
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "broken"), ZeroDivisionError()])
+def test_a_defect_keeps_its_traceback(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def app() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", app)
+    with pytest.raises(type(error)):
+        cli.main()
+
+
+def test_every_command_and_option_says_what_it_is_for() -> None:
+    waiting = [get_command(cli.app)]
+    while waiting:
+        command = waiting.pop()
+        waiting.extend(getattr(command, "commands", {}).values())
+        assert command.help, command.name
+        for parameter in command.params:
+            assert getattr(parameter, "help", "") or parameter.name == "help", (
+                f"{command.name} {parameter.name}"
+            )
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys; from trajprobe import cli; from typer.main import get_command; get_command(cli.app); "
+    code += f"print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "value"),
+    [
+        (["extract", "e", "--device", "cuda:1"], "TRAJPROBE_DEVICE", "cuda:1"),
+        (["extract", "e", "--batch", "3"], "TRAJPROBE_BATCH", "3"),
+        (["render", "--workers", "2"], "TRAJPROBE_WORKERS", "2"),
+        (["fetch", "e", "--drop-downloads"], "TRAJPROBE_DROP_DOWNLOADS", "1"),
+    ],
+)
+def test_an_option_stands_for_its_variable(
+    arguments: list[str], variable: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(
+        tmp_path
+    )  # no params.yaml here: the stage refuses to start, after its options were read
+    monkeypatch.setenv(variable, "")
+    result = CliRunner().invoke(cli.app, arguments)
+    assert isinstance(result.exception, UserError)
+    assert os.environ[variable] == value
+
+
+def test_a_column_needs_two_names(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli.app, ["import", "x.csv", "--name", "mine", "--column", "id"])
+    assert isinstance(result.exception, UserError)
+    assert "OURS=THEIRS" in str(result.exception)
+
+
+def test_show_without_a_result_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli.app, ["show"])
+    assert isinstance(result.exception, UserError)
+    assert "dvc repro" in str(result.exception)
