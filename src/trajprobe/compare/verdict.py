@@ -27,6 +27,7 @@ def decide(
     pretrained_above_noise: bool,
     random_above_noise: bool,
     saturated: bool,
+    confounded: bool,
 ) -> Verdict:
     """The verdict on `gain`.
 
@@ -50,6 +51,11 @@ def decide(
         warnings.append(
             "saturated: both arms are at the ceiling, so this task cannot separate them; try more classes, fewer "
             "labels or more noise"
+        )
+    if confounded:
+        warnings.append(
+            "confounded: the random arm cannot tell the order of frames and the pretrained one can, so part of the "
+            "gain may be no more than having a clock; compare with a card that says `random: {positions: pretrained}`"
         )
     if gain.seeds == 1:
         warnings.append(

@@ -36,11 +36,10 @@ def lede(comparison: Comparison, held: int, items: int, n_classes: int, source: 
     )
 
 
-def remarks(arms: Arms, warning: str, noise: bool, confounded: bool) -> list[str]:
+def remarks(arms: Arms, warning: str, noise: bool) -> list[str]:
     """What a reader must know beside the headline, most serious first; empty where there is nothing.
 
     warning: that of the comparison, perhaps empty. noise: the clips show noise in place of the trajectories.
-    confounded: see `provenance.EncoderFacts`.
     """
     found = []
     if noise:
@@ -49,11 +48,6 @@ def remarks(arms: Arms, warning: str, noise: bool, confounded: bool) -> list[str
         )
     if warning:
         found.append(f"Mind: {warning}.")
-    if confounded:
-        found.append(
-            f"Confounded: at random initialisation {arms.headlines[0].encoder} cannot tell the order of frames, which "
-            "its pretrained arm can; part of a gain may be no more than that."
-        )
     own = arms.headlines[0].pretrained.accuracy
     better = [arm for arm in arms.controls if arm.accuracy.low > own.high]
     if better:

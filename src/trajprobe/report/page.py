@@ -135,7 +135,7 @@ def render(study: Study) -> str:
         chance=summary["chance"],
         confidence=percent(study.confidence, 0),
         rope=f"{100 * study.rope:g}",
-        remarks=notes.remarks(study.arms, summary["warning"], study.clip.noise, study.encoders[0].confounded),
+        remarks=notes.remarks(study.arms, summary["warning"], study.clip.noise),
         limits=notes.limits(main, study.rope, detectable, synthetic, study.encoders[0].trained),
         comparisons=study.arms.headlines,
         controls=study.arms.controls,

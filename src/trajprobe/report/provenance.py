@@ -4,7 +4,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from trajprobe.features.order import is_blind, is_confounded
+from trajprobe.features.order import is_blind
 from trajprobe.params.encoder_card import EncoderCard, RandomArm
 
 
@@ -13,8 +13,7 @@ class EncoderFacts:
     """An encoder as the page introduces it.
 
     weights: lines that say which ones were used. trained: whether there are any. random_arm: what the random arm is.
-    order: what the card says about arms that cannot tell the order of frames, perhaps empty. confounded: part of a
-    gain may be only that the pretrained arm can tell it and the random one cannot.
+    order: which arms cannot tell the order of frames, as measured; empty where both can.
     """
 
     name: str
@@ -25,7 +24,6 @@ class EncoderFacts:
     trained: bool
     random_arm: str
     order: str
-    confounded: bool
 
 
 def describe(features: Mapping[str, Any]) -> EncoderFacts:
@@ -35,7 +33,6 @@ def describe(features: Mapping[str, Any]) -> EncoderFacts:
     headline = f"{features['layers'][0]}/{features['poolings'][0]}"
     order = {arm: ratios[headline] for arm, ratios in features["order"].items()}
     blind = {arm for arm, ratios in order.items() if is_blind(ratios)}
-    confounded = is_confounded(order["pretrained"], order["random"])
     return EncoderFacts(
         name=card.name,
         summary=card.summary,
@@ -44,8 +41,7 @@ def describe(features: Mapping[str, Any]) -> EncoderFacts:
         weights=weight_lines(features["provenance"]),
         trained=card.weights != "none",
         random_arm=_random_arm(kept),
-        order=_order(blind) if confounded or "pretrained" in blind else "",
-        confounded=confounded,
+        order=_order(blind) if blind else "",
     )
 
 

@@ -1,12 +1,16 @@
 """The compare stage: predictions in, the gain of pretraining and a verdict out."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from trajprobe import paths
-from trajprobe.compare.evidence import gather
+from trajprobe.compare.evidence import Contrast, gather
 from trajprobe.compare.gain import estimate_gain
 from trajprobe.compare.guards import above_noise, refuse_leakage, saturated
 from trajprobe.compare.holm import holm
 from trajprobe.compare.summary import ARM_COLUMNS, Judged, arm_rows, confusion_rows, summarise, write_csv
 from trajprobe.compare.verdict import decide
+from trajprobe.features.order import is_confounded
 from trajprobe.files import write_json
 from trajprobe.params.study import Params
 from trajprobe.probe.predictions import read_predictions
@@ -42,6 +46,7 @@ def run(params: Params) -> str:
                 pretrained_above_noise=above_noise(evidence, [contrast.pretrained]),
                 random_above_noise=above_noise(evidence, contrast.random),
                 saturated=saturated(evidence, contrast),
+                confounded=_confounded(files[encoder].features, contrast),
             )
             judged[encoder].append(Judged(contrast, gain, p_adjusted, verdict))
     headline = params.encoders[0]
@@ -51,6 +56,12 @@ def run(params: Params) -> str:
     write_csv(paths.ARMS, ARM_COLUMNS, arm_rows(evidence, judged, settings.confidence))
     write_csv(paths.CONFUSION, ("encoder", "arm", "actual", "predicted"), confusion_rows(evidence, judged))
     return first.verdict.sentence + (f" Mind: {first.verdict.warning}." if first.verdict.warning else "")
+
+
+def _confounded(features: Mapping[str, Any], contrast: Contrast) -> bool:
+    """Whether, by the certificates that came with the features, only the pretrained arm sees the order of frames."""
+    place = f"{contrast.pretrained.arm.layer}/{contrast.pretrained.arm.pooling}"
+    return is_confounded(features["order"]["pretrained"][place], features["order"]["random"][place])
 
 
 def _forget_strangers(names: list[str]) -> None:
