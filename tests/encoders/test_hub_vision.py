@@ -6,18 +6,19 @@ as the tokens were made; random arms are seeded, of the library's own initialisa
 """
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import tiny_hub
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
+import tiny_hub
 from servers import Server
 from trajprobe.encoders import hub_vision
 from trajprobe.encoders.families import family
@@ -301,3 +302,20 @@ def test_an_eleventh_encoder_takes_ten_lines_of_yaml(
     assert maps["last"].grid.shape == (2, 5, 4, 4, 16)
     torch.testing.assert_close(maps["last"].grid[1, 3, 2, 1], expected.last_hidden_state[8, :, 2, 1])
     torch.testing.assert_close(maps["pooled"].grid.flatten(), expected.pooler_output.flatten())
+
+
+def test_without_transformers_its_family_says_what_to_install(
+    card: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import trajprobe.encoders
+
+    for module in ("hub_vision", "fetch_hub", "hub_model"):
+        monkeypatch.delitem(sys.modules, f"trajprobe.encoders.{module}", raising=False)
+        monkeypatch.delattr(trajprobe.encoders, module, raising=False)
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(
+        UserError, match="needs the package transformers: install trajprobe with its extra `hub`"
+    ):
+        family("transformers")
+    with pytest.raises(UserError, match="needs the package transformers"):
+        fetch(card("dinov2_base"), tmp_path)

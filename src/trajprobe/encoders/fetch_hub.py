@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from safetensors.torch import save_file
 
 from trajprobe import files
 from trajprobe.checkpoints.audit import audit, provenance
 from trajprobe.checkpoints.obtain import Obtained, obtain
 from trajprobe.checkpoints.tensors import read_index, read_tensors
-from trajprobe.encoders.hub_model import HubModel, quiet, read_architecture, read_config, strip
+from trajprobe.encoders.hub_model import HubModel, library_version, load_state, read_architecture, strip
 from trajprobe.encoders.hub_processor import FILES, read_processor
 from trajprobe.encoders.hub_vision import check_input
 from trajprobe.errors import UserError
@@ -74,16 +73,7 @@ def convert(
         wanted = [name for name in names if not _within(name, architecture.unused)]
         found.update(read_tensors(checkpoint, wanted))
         unused += len(names) - len(wanted)
-    config = read_config(folder)
-    with quiet():
-        module, report = transformers.MODEL_MAPPING[type(config)].from_pretrained(
-            None,
-            config=config,
-            state_dict=dict(found),
-            dtype=torch.float32,
-            ignore_mismatched_sizes=True,  # told below, with everything else
-            output_loading_info=True,
-        )
+    module, report = load_state(folder, found)
     strip(module, architecture)
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     missing = {name for name in report["missing_keys"] if not _within(name, architecture.unused)}
@@ -102,7 +92,7 @@ def _count(found: dict[str, torch.Tensor], module: torch.nn.Module, what: str) -
     here = sum(math.prod(t.shape) for t in module.state_dict().values() if t.is_floating_point())
     if there != here:
         raise UserError(
-            f"{what}: transformers {transformers.__version__} takes {here} numbers of its {there} and reports nothing: "
+            f"{what}: transformers {library_version()} takes {here} numbers of its {there} and reports nothing: "
             "install another version of transformers; if what is left over is a head, name it in the card's "
             "architecture.unused"
         )

@@ -8,13 +8,12 @@ is told before the first clip is encoded.
 
 import inspect
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import transformers
 from pydantic import Field
 from torch import nn
 
@@ -23,6 +22,13 @@ from trajprobe.errors import UserError
 from trajprobe.params.encoder_card import EncoderCard
 from trajprobe.params.loading import validate
 from trajprobe.params.types import Section
+
+try:
+    import transformers
+except ModuleNotFoundError as error:
+    raise UserError(
+        f"the family transformers needs the package {error.name}: install trajprobe with its extra `hub`"
+    ) from None
 
 PIXELS = ("pixel_values", "pixel_values_videos")  # what models call their input
 
@@ -136,7 +142,7 @@ def read_config(folder: Path) -> Any:
         raise UserError(
             f"{path}: is missing, so nothing tells the architecture; take a repository for transformers"
         )
-    version = transformers.__version__
+    version = library_version()
     try:
         with quiet():
             config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
@@ -152,6 +158,26 @@ def read_config(folder: Path) -> Any:
             f"{path}: transformers {version} has no model for the type {config.model_type!r}; take another model"
         )
     return config
+
+
+def load_state(folder: Path, tensors: Mapping[str, torch.Tensor]) -> tuple[Any, dict[str, Any]]:
+    """The model of the configuration in `folder`, float32, with `tensors` renamed as the library knows how to; and its
+    report: `missing_keys`, `unexpected_keys`, `mismatched_keys`. Whether the report is empty is for the caller to see.
+    """
+    config = read_config(folder)
+    with quiet():
+        return transformers.MODEL_MAPPING[type(config)].from_pretrained(
+            None,
+            config=config,
+            state_dict=dict(tensors),
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,  # reported, not raised
+            output_loading_info=True,
+        )
+
+
+def library_version() -> str:
+    return str(transformers.__version__)
 
 
 def strip(module: nn.Module, architecture: Architecture) -> None:

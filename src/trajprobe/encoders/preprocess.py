@@ -14,10 +14,8 @@ from trajprobe.params.loading import nearest
 # scale in a card -> (offset, divisor) of each colour channel in grey levels: (x - offset) / divisor
 SCALES: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
     "x/127.5 - 1": ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
-    "imagenet": (
-        (123.675, 116.28, 103.53),
-        (58.395, 57.12, 57.375),
-    ),  # mean and deviation of ImageNet's photographs
+    # the mean and the deviation of ImageNet's photographs
+    "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
 }
 
 
