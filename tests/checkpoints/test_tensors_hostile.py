@@ -255,6 +255,13 @@ def test_views_of_the_same_data_are_fine(tmp_path: Path) -> None:
     assert found["b"].tolist() == [[1, 3], [2, 4]]
 
 
+def test_very_many_views_of_the_same_data_are_refused(tmp_path: Path) -> None:
+    repeated = tensor(shape=numbers(2**18), stride=numbers(0))
+    assert read_tensors(archive(mapping(*[repeated] * 26), tmp_path), "a")["a"].shape == (2**18,)
+    items = b"".join(number_ + repeated for number_ in map(number, range(80)))
+    assert "together far larger" in refusal(archive(b"\x80\x02}(" + items + b"u.", tmp_path))
+
+
 def bombs() -> dict[str, bytes]:
     doubled = b"}" + b"".join(b"q\x00}X\x01\x00\x00\x00ah\x00sX\x01\x00\x00\x00bh\x00s" for _ in range(200))
     name = b"X" + struct.pack("<I", 1_000_000) + b"n" * 1_000_000

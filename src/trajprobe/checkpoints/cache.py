@@ -82,11 +82,11 @@ def kept(
         for place in places:
             if isinstance(place, Path):
                 return _verified(place, target, source, sha256)
-        record = _record(target)
-        wanted = sha256 or record.get("sha256")
-        # What the cache holds was whole once; where its bytes are other ones by now it is fetched anew.
-        if target.exists() and (wanted is None or files.sha256(target) == wanted):
-            return _verified(target, target, source, sha256, Promise(record.get("revision")))
+        if target.exists():
+            # What the cache holds was whole once; where its bytes are other ones by now it is fetched anew.
+            record, found = _record(target), files.sha256(target)
+            if found == (sha256 or record.get("sha256", found)):
+                return Verified(target, found, target.stat().st_size, record.get("revision"))
         promise = _mirrored_to(target, places) or bring(target)
         return _verified(target, target, source, sha256, promise)
 
@@ -114,7 +114,7 @@ def _mirrored_to(target: Path, places: Sequence[Path | str]) -> Promise | None:
 def _verified(
     path: Path, target: Path, source: str, pinned: str | None, promise: Promise | None = None
 ) -> Verified:
-    """Hold the file at `path` against the digest it must have, and put it on record."""
+    """Hold a file that was just found or brought against the digest it must have, and put that on record."""
     promise = promise or Promise()
     record = _record(target)
     first = record.get("sha256")

@@ -26,7 +26,7 @@ def convert(checkpoint: Path | str, names: Mapping[str, str], target: Path | str
     index = read_index(checkpoint)
     missing = sorted(name for name in names.values() if name not in index)
     if missing:
-        raise UserError(f"{checkpoint}: has no tensor {missing[0]!a}")
+        raise UserError(f"{checkpoint}: has no tensor {missing[0]!a:.100}")
     codes = {dtype: code for code, dtype in SAFETENSORS.items()}
     header: dict[str, object] = {}
     place = 0

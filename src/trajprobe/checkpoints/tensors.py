@@ -19,6 +19,9 @@ from trajprobe.errors import UserError
 if TYPE_CHECKING:
     import torch
 
+REPEATED = 4  # times that the file's size may be read from it, tensors that share their data counted each
+SMALL = 64 << 20  # bytes that may be read whatever the file's size
+
 
 def read_index(path: Path | str) -> dict[str, TensorSpec]:
     """The tensors of a checkpoint by name: `.dtype` (as torch names it, "float32") and `.shape`. No number is read.
@@ -36,14 +39,16 @@ def iterate_bits(path: Path | str, names: Iterable[str]) -> Iterator[tuple[Tenso
     What the container has a checksum for is held against it. Raises UserError as `read_index` does, and for a name
     that is not in the index.
     """
-    specs = read_index(path)
+    specs, names = read_index(path), list(names)
     sound: set[Block] = set()
     with _explained(path), Path(path).open("rb") as file:
+        missing = [name for name in names if name not in specs]
+        if missing:
+            raise Malformed(f"it has {len(specs)} tensors, but none of the name {missing[0]!a:.100}")
+        # Views of the same data may be many; all together they must not be more than a file can honestly mean.
+        if sum(specs[name].bytes for name in names) > REPEATED * Path(path).stat().st_size + SMALL:
+            raise Malformed("its tensors are together far larger than the file")
         for name in names:
-            if name not in specs:
-                raise UserError(
-                    f"{path}: has no tensor {name!a}; it has {len(specs)}, among them {min(specs)!a:.100}"
-                )
             spec = specs[name]
             if spec.block not in sound:
                 check_block(file, spec.block)
