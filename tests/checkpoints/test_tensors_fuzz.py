@@ -24,7 +24,7 @@ from trajprobe.checkpoints.unpickle import BoundedReader, interpret
 from trajprobe.errors import UserError
 
 MODEST = settings(
-    max_examples=100, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 TENSORS = OrderedDict(
     a=torch.arange(6.0).reshape(2, 3), b=torch.ones(3, dtype=torch.bfloat16)[::2], c=torch.tensor(True)
