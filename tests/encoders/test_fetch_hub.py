@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny_hub
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+import tiny_hub
 from servers import Server
 from trajprobe.encoders import fetch_hub, hub_vision
 from trajprobe.encoders.fetching import fetch
@@ -132,6 +132,18 @@ def test_a_model_type_without_a_model(checkpoint: Checkpoint) -> None:
     assert "transformers" in checkpoint.refusal()
 
 
+def test_models_that_take_no_pictures(checkpoint: Checkpoint) -> None:
+    with tiny_hub.silent():
+        text = transformers.BertModel(transformers.BertConfig(vocab_size=9, **tiny_hub.BLOCKS))
+        sound = transformers.ASTModel(
+            transformers.ASTConfig(max_length=32, num_mel_bins=32, **tiny_hub.BLOCKS)
+        )
+    for model, message in ((text, "does not cut pictures into patches"), (sound, "does not take pictures")):
+        with tiny_hub.silent():
+            model.save_pretrained(checkpoint.published)
+        assert message in checkpoint.refusal(checkpoint.with_card(architecture={"unused": []}))
+
+
 def test_a_repository_that_is_not_for_transformers(checkpoint: Checkpoint) -> None:
     (checkpoint.published / "model.safetensors").rename(checkpoint.published / "weights.npz")
     assert "has neither model.safetensors nor pytorch_model.bin" in checkpoint.refusal()
@@ -152,6 +164,10 @@ def test_a_repository_without_a_configuration(checkpoint: Checkpoint) -> None:
 CARDS: list[tuple[dict[str, Any], str]] = [
     ({"architecture": {"unsued": ["decoder"]}}, "architecture: unknown key unsued; did you mean unused?"),
     ({"architecture": {"tokens": "t w h"}}, "architecture: tokens: "),
+    (
+        {"architecture": {"arguments": {"bool_masked_po": 1}}},
+        "takes no 'bool_masked_po'; did you mean bool_masked_pos?",
+    ),
     ({"weights": {"url": "https://example.org/model.safetensors"}}, "reads a whole repository"),
     ({"weights": {"hub": "a/b", "file": "model.safetensors"}}, "reads a whole repository"),
     ({"weights": "none"}, "reads a whole repository"),

@@ -20,7 +20,7 @@ from torch import nn
 from trajprobe.encoders.protocol import FeatureMap
 from trajprobe.errors import UserError
 from trajprobe.params.encoder_card import EncoderCard
-from trajprobe.params.loading import validate
+from trajprobe.params.loading import nearest, validate
 from trajprobe.params.types import Section
 
 try:
@@ -31,6 +31,7 @@ except ModuleNotFoundError as error:
     ) from None
 
 PIXELS = ("pixel_values", "pixel_values_videos")  # what models call their input
+EXTRA = 17  # tokens before those of the picture, at most: the class token, and registers
 
 
 class Architecture(Section):
@@ -65,8 +66,18 @@ class HubModel:
         self.video = self.frames is not None or isinstance(patches, nn.Conv3d)
         names = ("get_video_features", "get_image_features")  # where there is a text tower, too
         self.call: Any = next((getattr(module, name) for name in names if hasattr(module, name)), module)
-        function = self.call.forward if self.call is module else self.call
-        self.pixels = next(name for name in PIXELS if name in inspect.signature(function).parameters)
+        known = inspect.signature(self.call.forward if self.call is module else self.call).parameters
+        pixels = [name for name in PIXELS if name in known]
+        if not pixels:
+            raise UserError(
+                f"the model type {config.model_type!r} does not take pictures; take another model"
+            )
+        self.pixels = pixels[0]
+        for name in architecture.arguments:
+            if name not in known:
+                raise UserError(
+                    f"card: architecture.arguments: the model takes no {name!r}; {nearest(name, list(known))}"
+                )
 
     def layers(self, clips: torch.Tensor, names: Collection[str] | None = None) -> dict[str, FeatureMap]:
         """The layers `names`, by default all that can be laid out, shallow to deep: hidden.0 (what enters the first
@@ -79,9 +90,9 @@ class HubModel:
             **{self.pixels: pixels}, output_hidden_states=hidden, **self.architecture.arguments
         )
         values = {f"hidden.{index}": value for index, value in enumerate(output.get("hidden_states") or ())}
-        values["last"] = output["last_hidden_state"]
-        if output.get("pooler_output") is not None:
-            values["pooled"] = output["pooler_output"]
+        for name, field in (("last", "last_hidden_state"), ("pooled", "pooler_output")):
+            if output.get(field) is not None:
+                values[name] = output[field]
         wanted = values if names is None else names
         laid_out = {name: self._lay_out(values[name], clips) for name in wanted}
         return {name: layer for name, layer in laid_out.items() if layer is not None}
@@ -109,7 +120,9 @@ class HubModel:
             height = width = math.isqrt(tokens // times)  # a network that merges its patches on the way
             if times * height * width != tokens:
                 return None
-        before = tokens - times * height * width  # the class token, then registers
+        before = tokens - times * height * width
+        if before > EXTRA:
+            return None
         cls = value[:, :, 0].float() if before else None
         patches = value[:, :, before:]
         if groups == 1 and self.architecture.tokens == "h w t":
