@@ -17,7 +17,6 @@ import numpy as np
 SMALLEST = 0.5  # items: a standard error is never below this share of one group
 
 
-
 @dataclass(frozen=True)
 class Estimate:
     """A mean, its standard error, and the degrees of freedom of Student's distribution for their ratio."""

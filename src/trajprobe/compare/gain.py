@@ -11,25 +11,30 @@ import numpy as np
 from scipy.stats import t as student
 
 from trajprobe.compare import mcnemar
+from trajprobe.compare.bootstrap import bca
 from trajprobe.compare.crossed import Estimate, crossed_mean, group_scores
 from trajprobe.compare.effect import hedges_g, rank
 from trajprobe.compare.evidence import Contrast, Evidence
 from trajprobe.compare.power import minimum_detectable
 from trajprobe.compare.resampled import Resampled, corrected
+from trajprobe.params.study import Compare
 
 
 @dataclass(frozen=True)
 class Gain:
     """A gain with its interval, two-sided p-value and what stands beside them.
 
-    low, high: the interval; p_value is below 1 - confidence exactly where it excludes zero. seeds: random
-    initialisations. detectable: the smallest gain found with a power of 80 %. rank: of the pretrained arm among
-    itself and the seeds. hedges_g: None where the seeds do not differ. resampled: None without several folds.
+    low, high: the interval; p_value is below 1 - confidence exactly where it excludes zero. bootstrap_low,
+    bootstrap_high: the bootstrap's interval, beside it. seeds: random initialisations. detectable: the smallest gain
+    found with a power of 80 %. rank: of the pretrained arm among itself and the seeds. hedges_g: None where the
+    seeds do not differ. resampled: None without several folds.
     """
 
     value: float
     low: float
     high: float
+    bootstrap_low: float
+    bootstrap_high: float
     p_value: float
     estimate: Estimate
     seeds: int
@@ -40,21 +45,25 @@ class Gain:
     resampled: Resampled | None
 
 
-def estimate_gain(evidence: Evidence, contrast: Contrast, confidence: float) -> Gain:
+def estimate_gain(evidence: Evidence, contrast: Contrast, settings: Compare) -> Gain:
     """All statistics of one contrast."""
     ours = evidence.accuracy_of_items(contrast.pretrained)
     theirs = evidence.accuracy_of_items(*contrast.random)
-    estimate = crossed_mean(group_scores(ours - theirs, evidence.groups))
-    low, high, p_value = interval(estimate, confidence)
+    scores = group_scores(ours - theirs, evidence.groups)
+    estimate = crossed_mean(scores)
+    low, high, p_value = interval(estimate, settings.confidence)
+    bootstrap_low, bootstrap_high = bca(scores, settings.bootstrap, settings.seed, settings.confidence)
     accuracies = theirs.mean(axis=1).tolist()
     return Gain(
         value=estimate.mean,
         low=low,
         high=high,
+        bootstrap_low=bootstrap_low,
+        bootstrap_high=bootstrap_high,
         p_value=p_value,
         estimate=estimate,
         seeds=len(theirs),
-        detectable=minimum_detectable(estimate, confidence),
+        detectable=minimum_detectable(estimate, settings.confidence),
         rank=rank(float(ours.mean()), accuracies),
         hedges_g=hedges_g(float(ours.mean()), accuracies) if len(set(accuracies)) > 1 else None,
         mcnemar_p=mcnemar.combined(

@@ -75,6 +75,8 @@ def summarise(
         "gain": gain.value,
         "gain_ci_low": gain.low,
         "gain_ci_high": gain.high,
+        "gain_bootstrap_low": gain.bootstrap_low,
+        "gain_bootstrap_high": gain.bootstrap_high,
         "p_value": gain.p_value,
         "p_adjusted": judged.p_adjusted,
         "verdict": verdict.word,

@@ -31,8 +31,12 @@ def arms_table(summary: Mapping[str, Any], arms: Sequence[Mapping[str, str]]) ->
     encoder are named in the first column.
     """
     rows = []
-    for encoder, layer, pooling in dict.fromkeys((row["encoder"], row["layer"], row["pooling"]) for row in arms):
-        here = [row for row in arms if (row["encoder"], row["layer"], row["pooling"]) == (encoder, layer, pooling)]
+    for encoder, layer, pooling in dict.fromkeys(
+        (row["encoder"], row["layer"], row["pooling"]) for row in arms
+    ):
+        here = [
+            row for row in arms if (row["encoder"], row["layer"], row["pooling"]) == (encoder, layer, pooling)
+        ]
         place = f" {layer}/{pooling}" if layer else ""
         single = [row for row in here if row["arm"] != "random"]
         rows += [_single(row, f"{encoder}{place}") for row in single]

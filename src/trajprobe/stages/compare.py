@@ -28,7 +28,7 @@ def run(params: Params) -> str:
     refuse_leakage(evidence)
     settings = params.compare
     gains = {
-        encoder: [estimate_gain(evidence, contrast, settings.confidence) for contrast in contrasts]
+        encoder: [estimate_gain(evidence, contrast, settings) for contrast in contrasts]
         for encoder, contrasts in evidence.contrasts.items()
     }
     adjusted = dict(zip(gains, holm([each[0].p_value for each in gains.values()]), strict=True))

@@ -1,0 +1,76 @@
+"""The mean over items and seeds: its variance against the components that made the table, its interval against how
+often it covers, and its special cases against the tests they reduce to."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import ttest_1samp
+
+from trajprobe.compare.crossed import SMALLEST, crossed_mean, group_scores
+from trajprobe.compare.gain import exceeds, interval
+
+
+def drawn(rng: np.random.Generator, seeds: int, groups: int, sd: tuple[float, float, float]) -> np.ndarray:
+    of_seeds, of_groups, both = sd
+    return (
+        of_seeds * rng.normal(size=(seeds, 1))
+        + of_groups * rng.normal(size=(1, groups))
+        + both * rng.normal(size=(seeds, groups))
+    )
+
+
+@pytest.mark.parametrize("sd", [(0.3, 0.5, 0.8), (0.0, 0.5, 0.8), (0.5, 0.1, 0.2)])
+def test_the_error_is_that_of_the_components_and_the_interval_covers(sd: tuple[float, float, float]) -> None:
+    seeds, groups, rng = 8, 100, np.random.default_rng(0)
+    true = sd[0] ** 2 / seeds + sd[1] ** 2 / groups + sd[2] ** 2 / (seeds * groups)
+    estimates = [crossed_mean(drawn(rng, seeds, groups, sd)) for _ in range(3000)]
+    found = np.mean([estimate.error**2 for estimate in estimates])
+    assert found == pytest.approx(
+        true, rel=0.08
+    )  # a negative component is taken for zero: a little too large
+    assert np.var([estimate.mean for estimate in estimates]) == pytest.approx(true, rel=0.1)
+    covered = [low <= 0 <= high for low, high, _ in (interval(estimate, 0.95) for estimate in estimates)]
+    assert 0.93 <= np.mean(covered) <= 0.975
+
+
+def test_with_one_seed_it_is_the_one_sample_t_test() -> None:
+    scores = drawn(np.random.default_rng(1), 1, 30, (0, 1, 0.5)) + 0.2
+    reference = ttest_1samp(scores[0], 0)
+    low, high, p_value = interval(crossed_mean(scores), 0.9)
+    assert p_value == pytest.approx(reference.pvalue)
+    np.testing.assert_allclose((low, high), reference.confidence_interval(0.9))
+    assert exceeds(crossed_mean(scores), 0.1) == pytest.approx(
+        ttest_1samp(scores[0], 0.1, alternative="greater").pvalue
+    )
+
+
+def test_where_seeds_are_all_that_varies_it_is_the_t_test_over_seeds() -> None:
+    scores = np.repeat(np.random.default_rng(2).normal(size=(6, 1)), 50, axis=1)
+    estimate = crossed_mean(scores)
+    reference = ttest_1samp(scores[:, 0], 0)
+    assert estimate.freedom == pytest.approx(5)
+    assert interval(estimate, 0.95)[2] == pytest.approx(reference.pvalue)
+
+
+def test_arms_that_always_agree_are_not_certain_to() -> None:
+    assert crossed_mean(np.zeros((4, 25))).error == SMALLEST / 25
+
+
+@given(st.integers(0, 10_000))
+def test_the_mean_over_groups_is_the_mean_over_items(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    groups = np.unique(rng.integers(0, 8, 40), return_inverse=True)[1]
+    values = rng.random((3, 40))
+    scores = group_scores(values, groups)
+    assert scores.shape == (3, groups.max() + 1)
+    assert scores.mean() == pytest.approx(values.mean())
+    alone = group_scores(values, np.arange(40))
+    np.testing.assert_allclose(alone, values)
+
+
+def test_copies_of_an_item_in_one_group_add_no_certainty() -> None:
+    values = np.random.default_rng(3).random((4, 50))
+    once = crossed_mean(group_scores(values, np.arange(50)))
+    thrice = crossed_mean(group_scores(np.repeat(values, 3, axis=1), np.repeat(np.arange(50), 3)))
+    assert (thrice.mean, thrice.error, thrice.freedom) == pytest.approx((once.mean, once.error, once.freedom))

@@ -1,0 +1,134 @@
+"""The comparison of a made-up study, against what its predictions must amount to, and what it refuses."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_study import make_study
+
+from trajprobe import paths
+from trajprobe.commands import show
+from trajprobe.errors import UserError
+from trajprobe.probe.predictions import read_predictions, write_predictions
+from trajprobe.stages import compare
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def summary() -> dict:
+    return json.loads(paths.SUMMARY.read_text())
+
+
+def test_the_summary_is_what_the_predictions_say(here: Path) -> None:
+    make_study(here, encoders={"tiny": (0.9, 0.6), "other": (0.6, 0.6)}, per_class=60, inits=4)
+    found = summary()
+    file = read_predictions(paths.predictions("tiny"))
+    accuracy = {
+        held.arm.init if held.arm.arm == "random" else "ours": np.mean(held.predicted == file.codes)
+        for held in file.arms
+    }
+    ours = accuracy.pop("ours")
+    assert found["encoder"] == "tiny"
+    assert found["accuracy"] == pytest.approx(ours, abs=1e-6)
+    assert found["random_accuracy"] == pytest.approx(np.mean(list(accuracy.values())), abs=1e-6)
+    assert found["random_accuracy_sd"] == pytest.approx(np.std(list(accuracy.values()), ddof=1), abs=1e-6)
+    assert found["gain"] == pytest.approx(ours - np.mean(list(accuracy.values())), abs=2e-6)
+    assert found["gain_ci_low"] < found["gain"] < found["gain_ci_high"]
+    assert found["gain_bootstrap_low"] < found["gain"] < found["gain_bootstrap_high"]
+    assert found["p_adjusted"] >= found["p_value"]
+    assert found["verdict"] == "helps"
+
+
+def test_weights_names_the_arm_of_the_headline_and_nothing_else(here: Path) -> None:
+    params = make_study(here, per_class=40)
+    pretrained = summary()
+    compare.run(params.model_copy(update={"weights": "random"}))
+    random = summary()
+    assert random["accuracy"] == pytest.approx(pretrained["random_accuracy"])
+    about_the_arm = {
+        "weights",
+        "accuracy",
+        "accuracy_ci_low",
+        "accuracy_ci_high",
+        "balanced_accuracy",
+        "macro_f1",
+    }
+    about_the_arm |= {"log_loss", "ece"}
+    assert {key for key in random if random[key] != pretrained[key]} <= about_the_arm
+
+
+def test_every_arm_has_its_row(here: Path) -> None:
+    make_study(
+        here, encoders={"a": (0.9, 0.6), "b": (0.8, 0.7)}, inits=3, places=[("mid", "mean"), ("top", "mean")]
+    )
+    with paths.ARMS.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 2 * (1 + 3) + 4
+    assert [row["encoder"] for row in rows if row["arm"] == "control"] == sorted(
+        ["coordinates", "hash_noise", "pixels", "random_projection"], key=[r["encoder"] for r in rows].index
+    )
+    assert all(row["gain"] for row in rows if row["arm"] == "pretrained")
+
+
+def test_hash_noise_above_chance_is_leakage(here: Path) -> None:
+    params = make_study(here, per_class=60)
+    file = read_predictions(paths.predictions("controls"))
+    arms = [
+        replace(held, predicted=np.broadcast_to(file.codes, held.predicted.shape).copy())
+        if held.arm.encoder == "hash_noise"
+        else held
+        for held in file.arms
+    ]
+    write_predictions(paths.predictions("controls"), replace(file, arms=arms))
+    before = paths.SUMMARY.read_bytes()
+    with pytest.raises(UserError, match="leakage"):
+        compare.run(params)
+    assert paths.SUMMARY.read_bytes() == before
+
+
+def test_a_random_arm_without_a_clock_is_confounded(here: Path) -> None:
+    params = make_study(here)
+    file = read_predictions(paths.predictions("tiny"))
+    features = json.loads(json.dumps(file.features))
+    features["order"]["random"]["mid/mean"]["shuffled"] = 1e-7
+    write_predictions(paths.predictions("tiny"), replace(file, features=features))
+    assert "confounded" in compare.run(params)
+    assert "confounded" in summary()["warning"]
+
+
+def test_other_items_and_missing_files_are_refused(here: Path) -> None:
+    params = make_study(here)
+    file = read_predictions(paths.predictions("tiny"))
+    write_predictions(paths.predictions("tiny"), replace(file, items="of another day"))
+    with pytest.raises(UserError, match="items"):
+        compare.run(params)
+    paths.predictions("tiny").unlink()
+    with pytest.raises(UserError, match=r"tiny\.parquet: is missing"):
+        compare.run(params)
+
+
+def test_what_other_experiments_left_is_neither_counted_nor_kept(here: Path) -> None:
+    params = make_study(here)
+    before = (paths.SUMMARY.read_bytes(), paths.ARMS.read_bytes())
+    stranger = paths.predictions("stranger")
+    stranger.write_bytes(paths.predictions("tiny").read_bytes())
+    compare.run(params)
+    assert (paths.SUMMARY.read_bytes(), paths.ARMS.read_bytes()) == before
+    assert not stranger.exists()
+
+
+def test_show_prints_what_was_found(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_study(here, per_class=40)
+    show.run()
+    shown = capsys.readouterr().out
+    found = summary()
+    assert found["sentence"] in " ".join(shown.split())
+    assert f"{100 * found['accuracy']:.1f} %" in shown
+    assert "hash_noise" in shown
