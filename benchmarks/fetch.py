@@ -66,8 +66,8 @@ def apart(function: object, *arguments: object) -> None:
         sys.exit(f"{function} failed")
 
 
-def fetch(project: Path, server: Server) -> tuple[float, float]:
-    """Run the command in `project`; seconds, and the bytes of memory that it had at most."""
+def fetch(project: Path, server: Server) -> tuple[float, float, float]:
+    """Run the command in `project`; seconds, those of them on a processor, and the most memory it had, in bytes."""
     environment = os.environ | {
         "HF_ENDPOINT": server.url,
         "TRAJPROBE_CACHE": str(project / "cache"),
@@ -82,7 +82,7 @@ def fetch(project: Path, server: Server) -> tuple[float, float]:
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"fetch failed with {process.returncode}")
-    return time.perf_counter() - start, usage.ru_maxrss * 1024
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 
 def main() -> None:
@@ -113,8 +113,9 @@ def main() -> None:
         assert first == {path.name: sha256(path) for path in weights.iterdir()}
         apart(check, checkpoint, weights)
         print(json.loads((weights / "provenance.json").read_text())["summary"])
-        for name, seconds, peak in rows:
-            print(f"{name:>18}: {seconds:6.1f} s, peak {peak / 1e6:5.0f} MB (bound {BOUND / 1e6:.0f})")
+        for name, seconds, busy, peak in rows:
+            print(f"{name:>18}: {seconds:6.1f} s, {busy:.1f} s of them on a processor")
+            print(f"{'':>18}  peak {peak / 1e6:.0f} MB (bound {BOUND / 1e6:.0f})")
             assert peak < BOUND
 
 
