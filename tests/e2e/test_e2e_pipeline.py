@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+
 from small_project import ENCODER, command, make_project, set_params
 
 pytestmark = pytest.mark.e2e
@@ -42,7 +43,9 @@ def test_the_summary_is_flat_finite_and_complete(reproduced: Path) -> None:
         assert isinstance(value, str | int | float), key
         assert value == value, key
     assert content["n_items"] == 48
-    assert content["gain"] == pytest.approx(content["accuracy"] - content["random_accuracy"], abs=2e-6)  # six decimals
+    assert content["gain"] == pytest.approx(
+        content["accuracy"] - content["random_accuracy"], abs=2e-6
+    )  # six decimals
 
 
 def test_a_second_repro_runs_nothing_and_leaves_git_clean(reproduced: Path) -> None:

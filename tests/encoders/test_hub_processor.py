@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_hub
 import torch
 import transformers
 
+import tiny_hub
 from trajprobe.encoders.hub_processor import parse_processor, read_processor
 from trajprobe.errors import UserError
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_study import make_study
 
+from made_study import make_study
 from trajprobe import paths
 from trajprobe.commands import show
 from trajprobe.errors import UserError

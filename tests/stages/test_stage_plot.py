@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_study import make_study
 
+from made_study import make_study
 from trajprobe.errors import UserError
 from trajprobe.stages import plot
 from trajprobe.video.store import write_clips
