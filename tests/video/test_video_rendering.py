@@ -9,8 +9,9 @@ import pytest
 
 from trajprobe.errors import UserError
 from trajprobe.params.study import Render
+from trajprobe.threads import thread_count
 from trajprobe.video import rendering
-from trajprobe.video.rendering import default_workers, render_batches, render_clip
+from trajprobe.video.rendering import render_batches, render_clip
 
 Section = Callable[..., Render]
 
@@ -112,13 +113,13 @@ def test_content_noise_ignores_the_path(section: Section, paths: Set) -> None:
 
 def test_workers_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRAJPROBE_WORKERS", "3")
-    assert default_workers() == 3
+    assert thread_count() == 3
     monkeypatch.delenv("TRAJPROBE_WORKERS")
-    assert default_workers() >= 1
+    assert thread_count() >= 1
     for wrong in ("0", "-1", "two", "1.5"):
         monkeypatch.setenv("TRAJPROBE_WORKERS", wrong)
         with pytest.raises(UserError, match=f"TRAJPROBE_WORKERS: .* got '{wrong}'"):
-            default_workers()
+            thread_count()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """The probe stage: features in, held-out predictions of every arm out."""
 
-import os
-
 import numpy as np
 
 from trajprobe import paths
@@ -13,6 +11,7 @@ from trajprobe.probe.folds import plan
 from trajprobe.probe.logistic import grid
 from trajprobe.probe.predictions import Predictions, write_predictions
 from trajprobe.progress import progress
+from trajprobe.threads import thread_count
 from trajprobe.trajectories.table import read_items
 
 
@@ -42,7 +41,7 @@ def run(params: Params, name: str) -> str:
     )
     strengths = grid(probe.strengths.low, probe.strengths.high, probe.strengths.count)
     arms = list_arms(features.arrays, features.metadata, name)
-    workers = int(os.environ.get("TRAJPROBE_WORKERS") or os.cpu_count() or 1)
+    workers = thread_count()
     with progress(f"probe {name}", len(arms) * len(folds), "fits") as advance:
         held = list(
             hold_out(arms, codes, len(items.classes), folds, strengths, workers=workers, advance=advance)

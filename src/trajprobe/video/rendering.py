@@ -5,7 +5,6 @@ purpose, so that a clip depends neither on its neighbours nor on the number of t
 not move the camera.
 """
 
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,8 +13,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from trajprobe.errors import UserError
 from trajprobe.params.study import Render
+from trajprobe.threads import thread_count
 from trajprobe.video.camera import YAxis, aim
 from trajprobe.video.clutter import add_noise, grounds, noise_clip
 from trajprobe.video.drawing import draw, timeline
@@ -61,10 +60,10 @@ def render_clip(
 def render_batches(paths: Paths, render: Render, workers: int | None = None) -> Iterator[np.ndarray]:
     """Draw all paths in order, in batches (b, T, S, S, 3) uint8 of about BATCH_BYTES.
 
-    workers: threads (None: see `default_workers`); they change no byte. At most workers + 1 batches are held.
+    workers: threads (None: see `thread_count`); they change no byte. At most workers + 1 batches are held.
     Raises UserError as `render_clip` does.
     """
-    workers = workers or default_workers()
+    workers = workers or thread_count(MOST_THREADS)
     total = len(paths.points)
     size = max(1, BATCH_BYTES // (render.frames * render.size * render.size * 3))
 
@@ -75,7 +74,7 @@ def render_batches(paths: Paths, render: Render, workers: int | None = None) -> 
             clip[:] = render_clip(paths.points[item], paths.times[item], render, item, paths.y_axis)
         return clips
 
-    threads = cv2.getNumThreads()
+    before = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the parallelism is over clips
     pending: deque[Future[np.ndarray]] = deque()
     try:
@@ -87,17 +86,4 @@ def render_batches(paths: Paths, render: Render, workers: int | None = None) -> 
             while pending:
                 yield pending.popleft().result()
     finally:
-        cv2.setNumThreads(threads)
-
-
-def default_workers() -> int:
-    """TRAJPROBE_WORKERS, or one thread for each core up to MOST_THREADS.
-
-    Raises UserError where it is not a whole number of at least 1.
-    """
-    text = os.environ.get("TRAJPROBE_WORKERS") or str(min(os.cpu_count() or 1, MOST_THREADS))
-    if not text.isdecimal() or int(text) < 1:
-        raise UserError(
-            f"TRAJPROBE_WORKERS: must be a whole number of at least 1, got {text!r}; mend or unset it"
-        )
-    return int(text)
+        cv2.setNumThreads(before)
