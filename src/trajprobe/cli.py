@@ -218,16 +218,21 @@ StudyFile = Annotated[
 
 
 @study_app.command(name="run")
-def study_run(file: StudyFile) -> None:
+def study_run(
+    file: StudyFile,
+    only: Annotated[
+        list[str] | None, typer.Argument(metavar="[EXPERIMENT]...", help="Of its experiments, only these.")
+    ] = None,
+) -> None:
     """Run the experiments that have no result on this commit yet, as queued DVC experiments."""
     from trajprobe.commands import study
 
-    _say(study.run(file))
+    _say(study.run(file, only or ()))
 
 
 @study_app.command(name="show")
 def study_show(file: StudyFile) -> None:
-    """One table of all experiments: gain, interval, what could have been detected, verdict."""
+    """All experiments as one table (gain, interval, verdict), and what can and cannot be concluded from each."""
     from trajprobe.commands import study
 
     study.show(file)

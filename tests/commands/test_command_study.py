@@ -30,6 +30,7 @@ STUDY = {
     "question": "Does the seed matter?",
     "shared": {"compare.rope": 0.05},
     "experiments": {"one": {"compare.seed": 1}, "two": {"compare.seed": 2, "encoders": ["magvit2_mini"]}},
+    "readings": {"two": "Whether two [or more] seeds differ from one."},
     "remarks": "It should not.",
 }
 
@@ -69,15 +70,21 @@ def test_a_study_runs_what_is_missing_and_shows_one_row_each(
     toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = Path("studies/seeds.yaml")
-    with_a_failure = STUDY | {"experiments": {"one": {"compare.seed": 1}, "bad": {"compare.seed": 13}}}
+    with_a_failure = {
+        "question": "?",
+        "shared": STUDY["shared"],
+        "experiments": {"one": {"compare.seed": 1}, "bad": {"compare.seed": 13}},
+    }
     path.write_text(yaml.safe_dump(with_a_failure))
-    with pytest.raises(UserError, match=r"1 of 2 experiments .* bad: thirteen is refused"):
+    with pytest.raises(UserError, match=r"1 of 2 experiments have no result \(bad\)"):
         study.run(path)
     assert toy.read_text().split() == ["1"]
+    assert "\nbad: no result: thirteen is refused\n" in "\n" + capsys.readouterr().out
 
     path.write_text(yaml.safe_dump(STUDY))
     assert study.run(path).startswith("1 run, 1 already there")
     assert study.run(path).startswith("0 run, 2 already there")
+    assert study.run(path, ["two"]).startswith("0 run, 1 already there")
     assert toy.read_text().split() == ["1", "2"]  # nothing was run twice
 
     path.write_text(
@@ -91,7 +98,25 @@ def test_a_study_runs_what_is_missing_and_shows_one_row_each(
     rows = {line.split()[1]: line for line in shown.splitlines() if line.startswith("│")}
     assert "+2.0" in rows["two"]
     assert "-1.0 to +20.0" in rows["two"]
-    assert "not run" in rows["bad"]
+    assert "missing" in rows["bad"]
+    assert "two: Whether two [or more] seeds differ from one." in shown
+
+
+@pytest.mark.e2e
+def test_a_result_counts_for_the_overrides_it_was_obtained_with(
+    toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path("studies/seeds.yaml")
+    assert study.run(path, ["one"]).startswith("1 run, 0 already there")
+    path.write_text(yaml.safe_dump(STUDY | {"experiments": {"one": {"compare.seed": 3}}, "readings": {}}))
+    capsys.readouterr()
+    study.show(path)
+    assert "missing" in capsys.readouterr().out
+    assert study.run(path).startswith("1 run, 0 already there")
+    capsys.readouterr()
+    study.show(path)
+    assert "+3.0" in capsys.readouterr().out
+    assert toy.read_text().split() == ["1", "3"]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +139,17 @@ def test_a_wrong_override_is_refused_before_anything_runs(
     assert "experiments.first" in str(caught.value)
 
 
+def test_names_that_are_no_experiments_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    path = tmp_path / "seeds.yaml"
+    path.write_text(yaml.safe_dump(STUDY))
+    with pytest.raises(UserError, match="no experiment tow; did you mean two"):
+        study.run(path, ["tow"])
+    path.write_text(yaml.safe_dump(STUDY | {"readings": {"tow": "?"}}))
+    with pytest.raises(UserError, match="readings: no experiment tow; did you mean two"):
+        load_study(path)
+
+
 def test_an_override_reaches_dvc_as_hydra_reads_it() -> None:
     assert study._hydra(["a", "b"]) == '["a", "b"]'
     assert study._hydra(True) == "true"
@@ -123,4 +159,5 @@ def test_an_override_reaches_dvc_as_hydra_reads_it() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_studies_we_ship_are_valid(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    assert load_study(path).experiments
+    loaded = load_study(path)
+    assert list(loaded.readings) == list(loaded.experiments)

@@ -1,29 +1,39 @@
 """A study: several experiments that together answer a question, run as DVC experiments and shown as one table.
 
 `run` queues what has no result on the current commit yet and runs the queue, so that an interrupted study goes on
-where it was; whatever two experiments share (videos, features) is computed once, by DVC's run cache.
+where it was; whatever two experiments share (videos, features) is computed once, by DVC's run cache. A result counts
+as long as it was obtained with the params that the study would use now.
 """
 
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from trajprobe import paths
 from trajprobe.errors import UserError
-from trajprobe.params.study_file import Study, load_study
+from trajprobe.params.loading import nearest, validate
+from trajprobe.params.study import Params
+from trajprobe.params.study_file import Study, load_study, params_of
 
 
-def run(path: Path) -> str:
+def run(path: Path, only: Sequence[str] = ()) -> str:
     """Run the study's experiments that have no result yet; returns what to do next.
 
-    Raises UserError where an override is wrong, where DVC refuses to queue, or where experiments failed (each named
-    with its last error line; the others are kept).
+    only: names of experiments; all where there are none. Raises UserError where a name or an override is wrong, where
+    DVC refuses to queue, or where experiments failed: each is named with its last error line before that, and the
+    others are kept.
     """
     study = load_study(path)
-    missing = [name for name in study.experiments if name not in _results(path, study)]
-    _forget_failures(path, missing)
+    wanted = _chosen(path, study, only)
+    there = _results(path, study)
+    missing = [name for name in wanted if name not in there]
+    _forget(path, missing)
     for name in missing:
         overrides = [f"{key}={_hydra(value)}" for key, value in study.overrides(name).items()]
         options = [part for override in overrides for part in ("-S", override)]
@@ -32,17 +42,22 @@ def run(path: Path) -> str:
         command = [sys.executable, "-m", "dvc", "exp", "run", "--run-all", "-j", "1"]
         subprocess.run(command, env=_environment(), check=False)
     done = _results(path, study)
-    failed = [name for name in study.experiments if name not in done]
+    failed = [name for name in wanted if name not in done]
+    for name in failed:
+        print(f"{name}: no result: {_last_error(path, name)}")
     if failed:
-        reasons = "; ".join(f"{name}: {_last_error(path, name)}" for name in failed)
         raise UserError(
-            f"{path}: {len(failed)} of {len(study.experiments)} experiments have no result: {reasons}"
+            f"{path}: {len(failed)} of {len(wanted)} experiments have no result ({', '.join(failed)}); the others are "
+            "kept, and the same command goes on with these"
         )
-    return f"{len(missing)} run, {len(done) - len(missing)} already there; trajprobe study show {path}"
+    return f"{len(missing)} run, {len(wanted) - len(missing)} already there; trajprobe study show {path}"
 
 
 def show(path: Path) -> None:
-    """Print the question and one row an experiment: items, accuracies, gain, interval, what could be seen, verdict."""
+    """Print the question; one row an experiment: items, accuracies, gain, interval, what could be seen, verdict; and
+    what can and cannot be concluded from each.
+    """
+    from rich.markup import escape
     from rich.table import Table
 
     from trajprobe.commands.console import console
@@ -50,11 +65,11 @@ def show(path: Path) -> None:
     study = load_study(path)
     results = _results(path, study)
     out = console()
-    out.print(" ".join(study.question.split()), style="bold")
+    out.print(escape(_flowing(study.question)), style="bold")
     table = Table("experiment", "items", "pretrained", "random", "gain", "interval", "detectable", "verdict")
     for name in study.experiments:
         if (row := results.get(name)) is None:
-            table.add_row(name, *[""] * 6, "not run")
+            table.add_row(name, *[""] * 6, "missing")
             continue
         table.add_row(
             name,
@@ -70,8 +85,10 @@ def show(path: Path) -> None:
     out.print(
         "Gain, its interval, and the smallest gain the data could have detected are in points of accuracy."
     )
+    for name, reading in study.readings.items():
+        out.print(f"[bold]{name}[/]: {escape(_flowing(reading))}")
     if study.remarks:
-        out.print(" ".join(study.remarks.split()))
+        out.print(escape(_flowing(study.remarks)))
 
 
 def experiment_name(path: Path, experiment: str) -> str:
@@ -79,8 +96,15 @@ def experiment_name(path: Path, experiment: str) -> str:
     return f"{path.stem}-{experiment}"
 
 
+def _chosen(path: Path, study: Study, only: Sequence[str]) -> list[str]:
+    for name in only:
+        if name not in study.experiments:
+            raise UserError(f"{path}: no experiment {name}; {nearest(name, list(study.experiments))}")
+    return [name for name in study.experiments if name in only or not only]
+
+
 def _results(path: Path, study: Study) -> dict[str, dict[str, Any]]:
-    """Metrics of the study's finished experiments on the current commit."""
+    """Metrics of the study's finished experiments on the current commit, as the study has them now."""
     from dvc.api import exp_show
 
     finished = {
@@ -89,17 +113,33 @@ def _results(path: Path, study: Study) -> dict[str, dict[str, Any]]:
         for row in exp_show()
         if row.get("Experiment") and row.get("State") in (None, "Success")
     }
-    names = {name: experiment_name(path, name) for name in study.experiments}
-    return {name: finished[full] for name, full in names.items() if full in finished}
+    rows = {name: finished.get(experiment_name(path, name)) for name in study.experiments}
+    return {
+        name: row for name, row in rows.items() if row and _ran(row["rev"]) == params_of(path, study, name)
+    }
 
 
-def _forget_failures(path: Path, missing: list[str]) -> None:
+def _ran(commit: str) -> Params | None:
+    """The params that an experiment was run with; None where they are not those of this version."""
+    shown = subprocess.run(
+        ["git", "show", f"{commit}:{paths.PARAMS}"], capture_output=True, encoding="utf-8", check=False
+    )
+    try:
+        return validate(Params, yaml.safe_load(shown.stdout) or {}, commit)
+    except UserError:
+        return None
+
+
+def _forget(path: Path, missing: Sequence[str]) -> None:
+    """Free the names of failed experiments, and of finished ones whose overrides or params.yaml were others."""
     names = {experiment_name(path, name) for name in missing}
-    listed = _dvc("queue", "status").splitlines()
-    for line in listed:
+    for line in _dvc("queue", "status").splitlines():
         cells = line.split()
         if len(cells) >= 2 and cells[1] in names:
             _dvc("queue", "remove", cells[0])
+    stale = names & set(_dvc("exp", "list", "--name-only").split())
+    if stale:
+        _dvc("exp", "remove", *sorted(stale))
 
 
 def _last_error(path: Path, experiment: str) -> str:
@@ -109,6 +149,10 @@ def _last_error(path: Path, experiment: str) -> str:
         return "never started"
     told = [line.strip() for line in log.splitlines() if line.lower().startswith("error")]
     return told[0].removeprefix("error: ") if told else "see dvc queue logs"
+
+
+def _flowing(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _hydra(value: Any) -> str:
