@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trajprobe.files import atomic, sha256, write_json
+from trajprobe.files import atomic, keep_only, sha256, write_json
 
 
 def listing(folder: Path) -> dict[str, str]:
@@ -66,6 +66,13 @@ def test_json_keeps_the_order_of_keys_and_refuses_nan(tmp_path: Path) -> None:
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"abc" * 100_000)
     assert sha256(tmp_path / "f") == hashlib.sha256(b"abc" * 100_000).hexdigest()
+
+
+def test_only_files_of_the_same_suffix_are_strangers(tmp_path: Path) -> None:
+    for name in ("ours.json", "theirs.json", ".gitignore"):
+        (tmp_path / name).write_text("")
+    keep_only([tmp_path / "ours.json", tmp_path / "missing.json"])
+    assert listing(tmp_path) == {"ours.json": "", ".gitignore": ""}
 
 
 def test_what_a_killed_process_left_is_removed_and_what_a_running_one_writes_is_not(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,17 @@ def write_json(path: Path | str, value: Any) -> None:
     text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def keep_only(files: Sequence[Path]) -> None:
+    """Remove every other file with the suffix of `files` from their folder.
+
+    DVC cannot template a list of dependencies, so a stage that reads one file an encoder depends on the whole folder;
+    what other experiments left there would enter the hash in dvc.lock, and no second clone could ever match it.
+    """
+    for other in files[0].parent.glob(f"*{files[0].suffix}"):
+        if other not in files:
+            other.unlink()
 
 
 def sha256(path: Path | str) -> str:

@@ -11,6 +11,8 @@ CONTROLS = "controls"  # stands where an encoder's name stands, for the features
 SUMMARY = Path("metrics/summary.json")
 ARMS = Path("metrics/arms.csv")
 CONFUSION = Path("metrics/confusion.csv")
+PER_CLASS = Path("metrics/per_class.csv")
+RELIABILITY = Path("metrics/reliability.csv")
 REPORT = Path("report")
 
 
@@ -33,3 +35,7 @@ def features(name: str) -> Path:
 
 def predictions(name: str) -> Path:
     return Path("data/predictions") / f"{name}.parquet"
+
+
+def analyses(encoder: str) -> Path:
+    return Path("data/analyses") / f"{encoder}.json"

@@ -77,6 +77,28 @@ def test_every_arm_has_its_row(here: Path) -> None:
     assert all(row["gain"] for row in rows if row["arm"] == "pretrained")
 
 
+def test_every_class_and_every_bin_of_each_headline_has_its_row(here: Path) -> None:
+    make_study(here, encoders={"a": (0.9, 0.6), "b": (0.8, 0.7)}, places=[("mid", "mean"), ("top", "mean")])
+    with paths.PER_CLASS.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["encoder"], row["label"]) for row in rows] == [
+        (encoder, label) for encoder in ("a", "b") for label in ("linear", "circular")
+    ]
+    for encoder in ("a", "b"):
+        held = read_predictions(paths.predictions(encoder)).arms[0]
+        own = [float(row["pretrained"]) for row in rows if row["encoder"] == encoder]
+        codes = np.arange(12) % 2
+        expected = [np.mean(held.predicted[:, codes == code] == code) for code in (0, 1)]
+        assert own == pytest.approx(expected, abs=1e-6)
+    with paths.RELIABILITY.open(newline="") as file:
+        bins = list(csv.DictReader(file))
+    assert list(dict.fromkeys((row["encoder"], row["arm"]) for row in bins)) == [
+        (encoder, arm) for encoder in ("a", "b") for arm in ("pretrained", "random")
+    ]
+    assert len(bins) == 4 * 10
+    assert sum(float(row["items"]) for row in bins) == pytest.approx(4 * 12)
+
+
 def test_hash_noise_above_chance_is_leakage(here: Path) -> None:
     params = make_study(here, per_class=60)
     file = read_predictions(paths.predictions("controls"))

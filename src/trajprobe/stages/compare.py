@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from trajprobe import paths
+from trajprobe.compare.calibration import RELIABILITY_COLUMNS, reliability_rows
 from trajprobe.compare.evidence import Contrast, gather
 from trajprobe.compare.gain import estimate_gain
 from trajprobe.compare.guards import above_noise, refuse_leakage, saturated
 from trajprobe.compare.holm import holm
+from trajprobe.compare.per_class import CLASS_COLUMNS, class_rows
 from trajprobe.compare.summary import ARM_COLUMNS, Judged, arm_rows, confusion_rows, summarise, write_csv
 from trajprobe.compare.verdict import decide
 from trajprobe.features.order import is_confounded
-from trajprobe.files import write_json
+from trajprobe.files import keep_only, write_json
 from trajprobe.params.study import Params
 from trajprobe.probe.predictions import read_predictions
 
@@ -22,7 +24,7 @@ def run(params: Params) -> str:
     Raises UserError where predictions are missing or do not fit together, or where labels leak.
     """
     names = [*params.encoders, paths.CONTROLS]
-    _forget_strangers(names)
+    keep_only([paths.predictions(name) for name in names])
     files = {name: read_predictions(paths.predictions(name)) for name in names}
     evidence = gather(files, params.encoders, paths.CONTROLS)
     refuse_leakage(evidence)
@@ -55,6 +57,9 @@ def run(params: Params) -> str:
     write_json(paths.SUMMARY, summary)
     write_csv(paths.ARMS, ARM_COLUMNS, arm_rows(evidence, judged, settings.confidence))
     write_csv(paths.CONFUSION, ("encoder", "arm", "actual", "predicted"), confusion_rows(evidence, judged))
+    headlines = {encoder: contrasts[0] for encoder, contrasts in evidence.contrasts.items()}
+    write_csv(paths.PER_CLASS, CLASS_COLUMNS, class_rows(evidence, headlines, settings.confidence))
+    write_csv(paths.RELIABILITY, RELIABILITY_COLUMNS, reliability_rows(evidence, headlines))
     return first.verdict.sentence + (f" Mind: {first.verdict.warning}." if first.verdict.warning else "")
 
 
@@ -62,15 +67,3 @@ def _confounded(features: Mapping[str, Any], contrast: Contrast) -> bool:
     """Whether, by the certificates that came with the features, only the pretrained arm sees the order of frames."""
     place = f"{contrast.pretrained.arm.layer}/{contrast.pretrained.arm.pooling}"
     return is_confounded(features["order"]["pretrained"][place], features["order"]["random"][place])
-
-
-def _forget_strangers(names: list[str]) -> None:
-    """Remove predictions of encoders that are no longer in params.yaml (DVC's cache still has them).
-
-    DVC cannot template a list of dependencies, so the stage depends on the whole folder; what other experiments
-    left there would enter the hash in dvc.lock, and no second clone could ever match it.
-    """
-    kept = {paths.predictions(name).name for name in names}
-    for file in paths.predictions(paths.CONTROLS).parent.glob("*.parquet"):
-        if file.name not in kept:
-            file.unlink()

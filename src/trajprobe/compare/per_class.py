@@ -1,0 +1,57 @@
+"""The gain of pretraining on each class alone: metrics/per_class.csv.
+
+A class's gain is what the pretrained arm recognises of its items beyond the mean of the random initialisations, and
+the gains of all classes, weighted by their items, make the gain of the study. Each has the interval of `crossed`,
+over the groups of that class and the initialisations together: it covers the gain over other items of the class and
+other initialisations, for probes trained on as many items as here. It covers one class at a time. Whoever looks
+through all of them for the ones that stand out needs `p_value_holm`, corrected for the number of an encoder's classes.
+
+A class may be recognised more often because it is named more often, at the others' cost; the confusion matrices tell.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from trajprobe.compare.crossed import crossed_mean, group_scores
+from trajprobe.compare.evidence import Contrast, Evidence
+from trajprobe.compare.gain import interval
+from trajprobe.compare.holm import holm
+
+CLASS_COLUMNS = (
+    *("encoder", "label", "items", "pretrained", "random"),
+    *("gain", "gain_ci_low", "gain_ci_high", "p_value", "p_value_holm"),
+)
+
+
+def class_rows(
+    evidence: Evidence, contrasts: Mapping[str, Contrast], confidence: float
+) -> Iterable[dict[str, Any]]:
+    """A row for each class with held-out items, in the order of the classes, for each encoder's contrast."""
+    codes = np.unique(evidence.codes)
+    for encoder, contrast in contrasts.items():
+        gains = [_class_gain(evidence, contrast, evidence.codes == code, confidence) for code in codes]
+        adjusted = holm([gain["p_value"] for gain in gains])
+        for code, gain, p_value in zip(codes, gains, adjusted, strict=True):
+            yield {"encoder": encoder, "label": evidence.classes[code], **gain, "p_value_holm": p_value}
+
+
+def _class_gain(
+    evidence: Evidence, contrast: Contrast, own: np.ndarray, confidence: float
+) -> dict[str, float]:
+    """own: (N,) whether an item is of the class. No gain leaves -1 to 1, and a few items cannot say that it does."""
+    ours = evidence.accuracy_of_items(contrast.pretrained)[:, own]
+    theirs = evidence.accuracy_of_items(*contrast.random)[:, own]
+    groups = np.unique(evidence.groups[own], return_inverse=True)[1]
+    estimate = crossed_mean(group_scores(ours - theirs, groups))
+    low, high, p_value = interval(estimate, confidence)
+    return {
+        "items": int(own.sum()),
+        "pretrained": float(ours.mean()),
+        "random": float(theirs.mean()),
+        "gain": estimate.mean,
+        "gain_ci_low": max(low, -1.0),
+        "gain_ci_high": min(high, 1.0),
+        "p_value": p_value,
+    }

@@ -1,0 +1,141 @@
+"""The gain of each class: its interval against a two-way analysis of variance worked out term by term, its p-values
+against Holm's definition, its sum against the gain of the study, and how often it covers; and the bins of confidence
+against scikit-learn's calibration curve."""
+
+import numpy as np
+import pytest
+from scipy.stats import t as student
+from sklearn.calibration import calibration_curve
+
+from trajprobe.compare.calibration import reliability_rows
+from trajprobe.compare.evidence import Contrast, Evidence
+from trajprobe.compare.per_class import class_rows
+from trajprobe.probe.predictions import Arm, Held
+
+CLASSES = ["left", "right", "round", "nobody's"]
+
+
+def evidence(
+    rng: np.random.Generator,
+    count: int = 90,
+    seeds: int = 5,
+    repeats: int = 2,
+    group: int = 1,
+    levels: tuple[float, float, float] = (0.9, 0.6, 0.3),
+) -> Evidence:
+    """Three classes in turn; the pretrained arm hits each at its level, random ones at half of that and a seed's own
+    luck. group: items in a row that belong together (and then need not be of one class)."""
+    codes = np.arange(count) % 3
+    hard = rng.normal(0, 0.1, count)
+
+    def held(arm: str, init: int, level: np.ndarray) -> Held:
+        right = rng.random((repeats, count)) < level + hard
+        predicted = np.where(right, codes, (codes + 1) % 3)
+        confidence = rng.uniform(0.3, 1, (repeats, count))
+        probability = np.broadcast_to(((1 - confidence) / 3)[..., None], (repeats, count, 4)).copy()
+        np.put_along_axis(probability, predicted[..., None], confidence[..., None], axis=-1)
+        fold = np.zeros((repeats, count), int)
+        return Held(Arm("e", arm, init, "mid", "mean"), fold, predicted, np.ones(fold.shape), probability)
+
+    level = np.array(levels)[codes]
+    random = [held("random", init, level / 2 + rng.normal(0, 0.05)) for init in range(seeds)]
+    contrast = Contrast(held("pretrained", 0, level), random)
+    return Evidence(codes, np.arange(count) // group, CLASSES, {"e": [contrast]}, {}, (1e-4, 1e2))
+
+
+def rows(of: Evidence, confidence: float = 0.95) -> list[dict]:
+    return list(class_rows(of, {"e": of.contrasts["e"][0]}, confidence))
+
+
+def anova(table: np.ndarray, confidence: float) -> tuple[float, float, float]:
+    """Mean, half width and p-value of an (S, G) table, from sums of squares over its single entries."""
+    seeds, groups = table.shape
+    entries = [(s, g, table[s, g]) for s in range(seeds) for g in range(groups)]
+    mean = sum(x for *_, x in entries) / len(entries)
+    row = [sum(table[s]) / groups for s in range(seeds)]
+    column = [sum(table[:, g]) / seeds for g in range(groups)]
+    ms_row = sum((row[s] - mean) ** 2 for s, *_ in entries) / (seeds - 1)
+    ms_column = sum((column[g] - mean) ** 2 for _, g, _ in entries) / (groups - 1)
+    ms_rest = sum((x - row[s] - column[g] + mean) ** 2 for s, g, x in entries) / ((seeds - 1) * (groups - 1))
+    # Expected mean squares of two crossed random factors: the mean's variance is (rows + columns - rest) / (S G).
+    square, freedom = ms_column, groups - 1.0
+    if ms_row > ms_rest:
+        square = ms_row + ms_column - ms_rest
+        freedom = square**2 / (
+            ms_row**2 / (seeds - 1) + ms_column**2 / (groups - 1) + ms_rest**2 / ((seeds - 1) * (groups - 1))
+        )
+    error = max((square / len(entries)) ** 0.5, 0.5 / groups)
+    half = student.ppf(0.5 + confidence / 2, freedom) * error
+    return mean, half, 2 * student.cdf(-abs(mean) / error, freedom)
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.8])
+def test_the_interval_is_that_of_the_analysis_of_variance(confidence: float) -> None:
+    given = evidence(np.random.default_rng(0))
+    contrast = given.contrasts["e"][0]
+    found = rows(given, confidence)
+    assert [row["label"] for row in found] == CLASSES[:3]
+    for code, row in enumerate(found):
+        own = given.codes == code
+        ours = (contrast.pretrained.predicted == code)[:, own].mean(axis=0)
+        table = np.stack([ours - (held.predicted == code)[:, own].mean(axis=0) for held in contrast.random])
+        mean, half, p_value = anova(table, confidence)
+        assert row["items"] == own.sum() == 30
+        assert row["gain"] == pytest.approx(mean)
+        assert (row["gain_ci_low"], row["gain_ci_high"]) == pytest.approx((mean - half, mean + half))
+        assert row["p_value"] == pytest.approx(p_value)
+        assert row["gain"] == pytest.approx(row["pretrained"] - row["random"])
+
+
+def test_gains_of_classes_weighted_by_items_are_the_gain() -> None:
+    given = evidence(np.random.default_rng(1), count=80, group=4)
+    contrast = given.contrasts["e"][0]
+    found = rows(given)
+    random = np.mean([given.hits(held).mean() for held in contrast.random])
+    gain = given.hits(contrast.pretrained).mean() - random
+    assert sum(row["items"] * row["gain"] for row in found) / 80 == pytest.approx(gain)
+
+
+def test_p_values_are_held_at_the_family_of_the_classes() -> None:
+    found = rows(evidence(np.random.default_rng(2)))
+    ordered = sorted(found, key=lambda row: row["p_value"])
+    steps = [min(1, (3 - rank) * row["p_value"]) for rank, row in enumerate(ordered)]
+    assert [row["p_value_holm"] for row in ordered] == pytest.approx([max(steps[: i + 1]) for i in range(3)])
+
+
+def test_one_item_of_a_class_says_nothing_but_that_gains_are_fractions() -> None:
+    row = rows(evidence(np.random.default_rng(3), count=3))[0]
+    assert (row["gain_ci_low"], row["gain_ci_high"]) == (-1, 1)
+    assert row["p_value"] > 0.05
+
+
+def test_the_interval_covers_with_a_dozen_items_of_a_class() -> None:
+    rng = np.random.default_rng(4)
+    covered = [
+        [
+            row["gain_ci_low"] <= true <= row["gain_ci_high"]
+            for row, true in zip(rows(given), (0.4, 0.3), strict=False)
+        ]
+        for given in (evidence(rng, count=36, seeds=8, repeats=1, levels=(0.8, 0.6, 0.5)) for _ in range(400))
+    ]
+    assert 0.92 <= np.mean(covered) <= 0.995
+
+
+def test_bins_are_those_of_scikit_learn_and_hold_every_item_once() -> None:
+    given = evidence(np.random.default_rng(5), count=300)
+    contrast = given.contrasts["e"][0]
+    found = list(reliability_rows(given, {"e": contrast}))
+    for arm, helds in (("pretrained", [contrast.pretrained]), ("random", contrast.random)):
+        own = [row for row in found if row["arm"] == arm]
+        assert [(row["bin_low"], row["bin_high"]) for row in own] == [
+            (i / 10, (i + 1) / 10) for i in range(10)
+        ]
+        assert sum(row["items"] for row in own) == pytest.approx(300)
+        assert [row["items"] for row in own[:3]] == [0, 0, 0]
+        assert not any("accuracy" in row for row in own[:3])
+        sure = np.concatenate([held.probability.max(axis=-1).ravel() for held in helds])
+        right = np.concatenate([given.hits(held).ravel() for held in helds])
+        accuracy, confidence = calibration_curve(right, sure, n_bins=10)
+        filled = own[3:]
+        np.testing.assert_allclose([row["accuracy"] for row in filled], accuracy)
+        np.testing.assert_allclose([row["confidence"] for row in filled], confidence)
