@@ -31,6 +31,13 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class Stall:
+    """Announce everything, send `after` bytes, and say nothing more without hanging up."""
+
+    after: int
+
+
+@dataclass(frozen=True)
 class Lie:
     """Announce `length` bytes, send all there are, hang up."""
 
@@ -106,6 +113,7 @@ class Server:
         self.resources: dict[str, Resource] = {}
         self.faults: defaultdict[str, deque[Any]] = defaultdict(deque)
         self.requests: list[tuple[str, str, dict[str, str]]] = []
+        self.ends = threading.Event()
         server = self
 
         class Handler(_Handler):
@@ -202,6 +210,7 @@ def serving() -> Iterator[Server]:
     try:
         yield server
     finally:
+        server.ends.set()
         server.http.shutdown()
         server.http.server_close()
         thread.join()
@@ -291,5 +300,8 @@ class _Handler(BaseHTTPRequestHandler):
             start, left = start + len(data), left - len(data)
         if isinstance(fault, Chunked) and after is None:
             self.wfile.write(b"0\r\n\r\n")
+        if isinstance(fault, Stall):
+            self.wfile.flush()
+            self.serves.ends.wait()
         if isinstance(fault, Cut | Lie | Unmarked) or after is not None:
             self.close_connection = True

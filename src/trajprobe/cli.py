@@ -79,7 +79,11 @@ def render(workers: Workers = None) -> None:
 def fetch(
     encoder: Encoder,
     drop_downloads: Annotated[
-        bool, _setting("TRAJPROBE_DROP_DOWNLOADS", "Remove the original from the download cache afterwards.")
+        bool,
+        _setting(
+            "TRAJPROBE_DROP_DOWNLOADS",
+            "Remove the original from the download cache afterwards; an encoder that shares it downloads it again.",
+        ),
     ] = False,
 ) -> None:
     """Obtain an encoder's weights, verify them, keep its tensors only.

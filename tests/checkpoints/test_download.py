@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from servers import Chunked, Compressed, Cut, Deaf, Elsewhere, Lie, Other, Server, Status, Unmarked
+from servers import Chunked, Compressed, Cut, Deaf, Elsewhere, Lie, Other, Server, Stall, Status, Unmarked
 from trajprobe.checkpoints import cache, transfer
 from trajprobe.checkpoints.cache import drop, slot
 from trajprobe.checkpoints.download import download, download_verified
@@ -78,6 +78,31 @@ def test_a_later_run_goes_on_where_an_earlier_one_gave_up(server: Server, downlo
     assert download(url).read_bytes() == CONTENT
     assert server.gets(PATH)[-1]["Range"] == "bytes=500000-"
     assert leftovers(download_cache) == {"weights.ckpt"}
+
+
+def test_silence_is_as_good_as_a_cut(
+    server: Server, download_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "TIMEOUT", (5.0, 0.2))
+    url = server.put(PATH, CONTENT)
+    server.faults[PATH].extend([Stall(600_000), Stall(0)])
+    assert download(url).read_bytes() == CONTENT
+    assert [headers.get("Range") for headers in server.gets(PATH)] == [None, *["bytes=600000-"] * 2]
+
+
+def test_a_killed_process_leaves_its_part_to_the_next(server: Server, download_cache: Path) -> None:
+    url = server.put(PATH, CONTENT)
+    server.faults[PATH].append(Stall(600_000))
+    code = "import sys; from trajprobe.checkpoints.download import download; download(sys.argv[1])"
+    with subprocess.Popen([sys.executable, "-c", code, url], stderr=subprocess.DEVNULL) as process:
+        part = slot(url) / "weights.ckpt.part"
+        deadline = time.monotonic() + 60
+        while not (part.exists() and part.stat().st_size == 600_000) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.kill()
+    assert not (slot(url) / "weights.ckpt").exists()
+    assert download(url).read_bytes() == CONTENT
+    assert server.gets(PATH)[-1]["Range"] == "bytes=600000-"
 
 
 def test_a_part_of_another_version_is_not_continued(server: Server, download_cache: Path) -> None:

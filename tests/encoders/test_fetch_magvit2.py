@@ -8,14 +8,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from servers import COMMIT, Server
+from trajprobe.checkpoints.obtain import drop_download
 from trajprobe.encoders.fetching import fetch
 from trajprobe.errors import UserError
-from trajprobe.params.encoder_card import EncoderCard
+from trajprobe.params.encoder_card import EncoderCard, load_encoder_card
 from trajprobe.params.loading import validate
 
-CHECKPOINT = (
-    Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "open_magvit2" / "video_tiny.ckpt"
-)
+ROOT = Path(__file__).resolve().parents[2]
+CHECKPOINT = ROOT.parent / "shared" / "reference" / "open_magvit2" / "video_tiny.ckpt"
 WHOLE = {"channels": 32, "multipliers": [1, 2, 2, 4], "res_blocks": 1, "latent_channels": 18}
 
 needs_checkpoint = pytest.mark.skipif(not CHECKPOINT.exists(), reason="the shared reference is not there")
@@ -87,6 +88,32 @@ def test_a_card_that_does_not_fit_names_what_differs(
     with pytest.raises(UserError, match=told):
         fetch(card(ema=ema, architecture={**WHOLE, **change}), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@needs_checkpoint
+def test_one_download_serves_the_encoder_and_its_stem(
+    server: Server, download_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    server.put_model("someone/video", {"video.ckpt": CHECKPOINT})
+    (cdn,) = (path for path in server.resources if path.startswith("/cdn/"))
+    weights = {"hub": "someone/video", "file": "video.ckpt", "ema": True}
+    cards = [card(family, weights=weights) for family in ("open_magvit2", "stem")]
+    for one in cards:
+        (tmp_path / one.family).mkdir()
+        assert fetch(one, tmp_path / one.family)["revision"] == COMMIT
+    assert len(server.gets(cdn)) == 1
+    # Who drops the original pays for it again, and gets the same.
+    drop_download(cards[1].weights)
+    first = (tmp_path / "stem" / "encoder.safetensors").read_bytes()
+    fetch(cards[1], tmp_path / "stem")
+    assert len(server.gets(cdn)) == 2
+    assert (tmp_path / "stem" / "encoder.safetensors").read_bytes() == first
+
+
+def test_the_shipped_cards_name_the_same_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert load_encoder_card("open_magvit2").weights == load_encoder_card("open_magvit2_stem").weights
 
 
 def test_no_weights_at_all(tmp_path: Path) -> None:
