@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_va
 from trajprobe import paths
 from trajprobe.errors import UserError
 from trajprobe.params.loading import load
-from trajprobe.params.types import Count, Name, Positive, Section, Seed, Sha256, Some, is_unique
+from trajprobe.params.types import Count, Name, Positive, Section, Seed, Sha256, Some, YAxis, is_unique
 
 Split = Literal["train", "test"]
 
@@ -56,7 +56,7 @@ class Card(Section):
     summary: str
     licence: str | None = None
     citation: str | None = None
-    y_axis: Literal["up", "down"] = "up"
+    y_axis: YAxis = "up"
     group_duplicates: bool = False
     across_split: Literal["refuse", "drop_train"] = "refuse"
     max_per_class: Some | None = None

@@ -1,7 +1,7 @@
 """Building blocks of the schema: strict scalars, and the base class of every section."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -47,6 +47,7 @@ IntRange = Annotated[list[int], Field(min_length=2, max_length=2), AfterValidato
 Name = Annotated[str, Field(pattern=NAME)]
 Names = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(is_unique)]
 Sha256 = Annotated[str, Field(pattern=SHA256)]
+YAxis = Literal["up", "down"]  # where y points, on the picture of a 2-D path
 Colour = Annotated[str, Field(pattern=COLOUR)]
 
 

@@ -13,9 +13,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from trajprobe.report.axes import (
+    chance_look,
+    chance_mark,
+    in_percent,
+    in_points,
+    mark,
+    panel,
+    pretrained_mark,
+)
 from trajprobe.report.style import WIDTH, Theme, short
 from trajprobe.report.tables import Arm, Arms, Comparison, Estimate
-from trajprobe.report.words import bare, percent, points
+from trajprobe.report.words import bare, points
 
 ROW = 0.72  # inches a line takes where there are few encoders
 TIGHT_ROW = 0.52
@@ -23,7 +32,6 @@ CONTROL_ROW = 0.34
 TOP, BOTTOM, GAP, RIGHT = 0.45, 0.62, 0.5, 1.55  # inches around and between the panels
 KEY = 2.05  # inches that the gains' axis and the key under it need
 SHARE = 0.54  # of the free width, for the accuracies
-DASH = (0, (4, 3))
 OFFSET = 0.17  # of the pretrained arm above the middle of its line, and of the random ones below
 
 
@@ -50,13 +58,12 @@ def draw_arms(arms: Arms, chance: float, rope: float, theme: Theme) -> Figure:
     free = WIDTH - left - GAP - RIGHT
     figure = Figure(figsize=(WIDTH, height))
 
-    def panel(start: float, width: float, below: float, lowest: float) -> Axes:
-        box = (start / WIDTH, below / height, width / WIDTH, (height - TOP - below) / height)
-        axes = figure.add_axes(box, ylim=(lowest, len(headlines) - 0.5))
+    def lined(start: float, width: float, below: float, lowest: float) -> Axes:
+        axes = panel(figure, start, below, width, height - TOP - below, ylim=(lowest, len(headlines) - 0.5))
         axes.grid(axis="x")
         return axes
 
-    accuracy = panel(left, SHARE * free, below, bottom)
+    accuracy = lined(left, SHARE * free, below, bottom)
     accuracy.set_title("Accuracy")
     accuracy.set_yticks(lines + control_lines, labels)
     for i, text in enumerate(accuracy.get_yticklabels()):
@@ -66,7 +73,7 @@ def draw_arms(arms: Arms, chance: float, rope: float, theme: Theme) -> Figure:
         figure.add_artist(Line2D(ends, [split / height] * 2, linewidth=0.8, color=theme.line))
     _accuracies(accuracy, headlines, lines, arms.controls, control_lines, chance, theme)
 
-    gain = panel(left + SHARE * free + GAP, (1 - SHARE) * free, split, -0.5)
+    gain = lined(left + SHARE * free + GAP, (1 - SHARE) * free, split, -0.5)
     gain.set_title("Gain of pretraining")
     gain.set_yticks([])
     _gains(gain, [comparison.gain for comparison in headlines], lines, rope, theme)
@@ -88,7 +95,7 @@ def _accuracies(
     low, high = _span([chance, *randoms, *(end for e in estimates for end in (e.low, e.high))])
     pad = 0.05 * (high - low)
     axes.set_xlim(max(low - pad, -0.02), min(high + pad, 1.02))
-    axes.axvline(chance, color=theme.chance, linestyle=DASH, linewidth=1.2, gid="chance")
+    axes.axvline(chance, **chance_look(theme), gid="chance")
     swarm = 0.016 * (axes.get_xlim()[1] - axes.get_xlim()[0])
     for comparison, line in zip(comparisons, lines, strict=True):
         _whisker(axes, comparison.pretrained.accuracy, line + OFFSET, theme.pretrained, "o", 8)
@@ -112,7 +119,7 @@ def _accuracies(
         axes.plot([mean, mean], ends, color=theme.random, linewidth=2.6, gid="random mean")
     for arm, line in zip(controls, control_lines, strict=True):
         _whisker(axes, arm.accuracy, line, theme.control, "D", 5.5)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{round(100 * value, 6):g}")
+    in_percent(axes.xaxis)
     axes.set_xlabel("held-out accuracy, %")
 
 
@@ -129,9 +136,7 @@ def _gains(axes: Axes, gains: Sequence[Estimate], lines: Sequence[float], rope: 
         ends = f"{bare(gain.low)} to {bare(gain.high)}"
         axes.annotate(points(gain.value), xytext=(12, 5), fontsize=11, fontweight="bold", **place)
         axes.annotate(ends, xytext=(12, -8), fontsize=8, color=theme.muted, **place)
-    axes.xaxis.set_major_formatter(
-        lambda value, _: f"{round(100 * value, 6):+g}".replace("-", "−") if value else "0"
-    )
+    in_points(axes.xaxis)
     axes.set_xlabel("pretrained − mean of random, points")
 
 
@@ -165,29 +170,25 @@ def _key(
 ) -> None:
     """What each mark means, in the space that the controls leave free under the gains, whose axes are `inches` high."""
 
-    def mark(label: str, **look: Any) -> Line2D:
-        return Line2D([], [], label=label, markeredgewidth=0, **look)
-
     several = any(len(comparison.random) > 1 for comparison in comparisons)
+    dots = {"color": theme.random, "marker": "o", "markersize": 4.5, "linestyle": ""}
     handles: list[Line2D | Patch] = [
-        mark("pretrained, with its interval", color=theme.pretrained, marker="o", markersize=8, linewidth=2),
-        mark(
-            "random: a dot for each initialisation",
-            color=theme.random,
-            marker="o",
-            markersize=4.5,
-            linestyle="",
-        ),
+        pretrained_mark(theme),
+        mark("random: a dot for each initialisation", **dots),
     ]
     if several:
-        bar = Line2D([], [], label="random: their mean", color=theme.random, marker="|", linestyle="")
-        bar.set(markersize=11, markeredgewidth=2.6)
-        handles.append(bar)
+        bar = {
+            "color": theme.random,
+            "marker": "|",
+            "markersize": 11,
+            "markeredgewidth": 2.6,
+            "linestyle": "",
+        }
+        handles.append(mark("random: their mean", **bar))
     if controls:
-        handles.append(
-            mark("control, with its interval", color=theme.control, marker="D", markersize=5.5, linewidth=2)
-        )
-    handles.append(mark(f"chance, {percent(chance)}", color=theme.chance, linestyle=DASH, linewidth=1.2))
+        look = {"color": theme.control, "marker": "D", "markersize": 5.5, "linewidth": 2}
+        handles.append(mark("control, with its interval", **look))
+    handles.append(chance_mark(chance, theme))
     handles.append(Patch(facecolor=theme.rope, label=f"too small to matter, ±{100 * rope:g} points"))
     axes.legend(
         handles=handles,

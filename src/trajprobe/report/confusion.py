@@ -13,6 +13,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from trajprobe.report.axes import panel
 from trajprobe.report.style import WIDTH, Theme, legible, short
 
 ROOMY = 6  # classes up to which a cell holds its count as well
@@ -48,8 +49,7 @@ def draw_confusion(
     random_title = f"Random, mean of {inits} initialisations" if inits > 1 else "Random, one initialisation"
     panels = ((pretrained, "Pretrained", theme.pretrained), (random, random_title, theme.random))
     for number, (counts, title, colour) in enumerate(panels):
-        start = left + number * (side + GAP)
-        axes = figure.add_axes((start / width, bottom / height, side / width, side / height))
+        axes = panel(figure, left + number * (side + GAP), bottom, side, side)
         _matrix(axes, counts, colour, side / count, theme)
         axes.set_title(title)
         axes.set_xticks(range(count), names, rotation=90 if upright else 0, fontsize=small)

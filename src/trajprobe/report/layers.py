@@ -10,11 +10,18 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
+from trajprobe.report.axes import (
+    chance_look,
+    chance_mark,
+    in_percent,
+    key_above,
+    mark,
+    panel,
+    pretrained_mark,
+)
 from trajprobe.report.style import WIDTH, Theme, short
 from trajprobe.report.tables import Comparison
-from trajprobe.report.words import percent
 
 PANEL, TOP, BOTTOM, LEFT, GAP, RIGHT = 2.6, 0.85, 0.6, 0.75, 0.25, 0.15  # inches
 LETTER = 0.08  # inches, about
@@ -38,29 +45,35 @@ def draw_layers(comparisons: Sequence[Comparison], chance: float, theme: Theme) 
     figure = Figure(figsize=(WIDTH, height))
     values = [value for comparison in comparisons for value in _values(comparison)] + [chance]
     pad = 0.06 * (max(values) - min(values))
-    for number, (panel, title) in enumerate(zip(panels, titles, strict=True)):
-        start = LEFT + number * (width + GAP)
-        axes = figure.add_axes((start / WIDTH, bottom / height, width / WIDTH, PANEL / height))
+    for number, (own, title) in enumerate(zip(panels, titles, strict=True)):
+        axes = panel(figure, LEFT + number * (width + GAP), bottom, width, PANEL)
         axes.set_ylim(min(values) - pad, max(values) + pad)
         axes.set_xlim(-0.5, len(names) - 0.5)
         axes.grid(axis="y")
         axes.set_title(f"{'pooling' if noun == 'layer' else 'layer'}: {title}")
         axes.set_xticks(range(len(names)), ticks, rotation=90 if upright else 0)
         axes.set_xlabel(noun)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{round(100 * value, 6):g}")
+        in_percent(axes.yaxis)
         axes.tick_params(axis="y", labelcolor=theme.muted, labelleft=number == 0)
         if number == 0:
             axes.set_ylabel("held-out accuracy, %")
-        at = [names.index(c.pretrained.layer if noun == "layer" else c.pretrained.pooling) for c in panel]
-        _curve(axes, at, panel, chance, noun == "layer", theme)
-    _key(figure, theme, chance, height)
+        at = [names.index(c.pretrained.layer if noun == "layer" else c.pretrained.pooling) for c in own]
+        _curve(axes, at, own, chance, noun == "layer", theme)
+    random = {"color": theme.random, "linestyle": ""}
+    handles = [
+        pretrained_mark(theme),
+        mark("random initialisations", **random, marker="o", markersize=4.5),
+        mark("their mean", **random, marker="_", markersize=12, markeredgewidth=2.4),
+        chance_mark(chance, theme),
+    ]
+    key_above(figure, handles, LEFT, theme)
     return figure
 
 
 def _curve(
     axes: Axes, at: list[int], comparisons: Sequence[Comparison], chance: float, joined: bool, theme: Theme
 ) -> None:
-    axes.axhline(chance, color=theme.chance, linestyle=(0, (4, 3)), linewidth=1.2, gid="chance")
+    axes.axhline(chance, **chance_look(theme), gid="chance")
     for x, comparison in zip(at, comparisons, strict=True):
         randoms = [arm.accuracy.value for arm in comparison.random]
         axes.plot(
@@ -75,32 +88,6 @@ def _curve(
     own = [comparison.pretrained.accuracy.value for comparison in comparisons]
     dots = {**look, "color": theme.pretrained, "marker": "o", "markersize": 7, "markeredgewidth": 0}
     axes.plot(at, own, gid="pretrained", **dots)
-
-
-def _key(figure: Figure, theme: Theme, chance: float, height: float) -> None:
-    handles = [
-        Line2D([], [], color=theme.pretrained, marker="o", markersize=7, linewidth=2, markeredgewidth=0),
-        Line2D([], [], color=theme.random, marker="o", markersize=4.5, linestyle="", markeredgewidth=0),
-        Line2D([], [], color=theme.random, marker="_", markersize=12, linestyle="", markeredgewidth=2.4),
-        Line2D([], [], color=theme.chance, linestyle=(0, (4, 3)), linewidth=1.2),
-    ]
-    labels = [
-        "pretrained, with its interval",
-        "random initialisations",
-        "their mean",
-        f"chance, {percent(chance)}",
-    ]
-    figure.legend(
-        handles,
-        labels,
-        loc="upper left",
-        bbox_to_anchor=(LEFT / WIDTH, 1 - 0.12 / height),
-        ncols=4,
-        labelcolor=theme.muted,
-        borderaxespad=0,
-        borderpad=0,
-        columnspacing=2,
-    )
 
 
 def _values(comparison: Comparison) -> list[float]:

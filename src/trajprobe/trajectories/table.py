@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +17,7 @@ import pyarrow.parquet as pq
 
 from trajprobe.errors import UserError
 from trajprobe.files import atomic
-
-YAxis = Literal["up", "down"]
+from trajprobe.params.types import YAxis
 
 # A row group ends before it holds more than so many points, which bounds the memory that writing takes and keeps
 # the 32-bit offsets of lists far from their limit.

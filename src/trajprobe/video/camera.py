@@ -10,14 +10,13 @@ frames of a clip share it.
 """
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 
 from trajprobe.errors import UserError
 from trajprobe.params.study import Render
+from trajprobe.params.types import YAxis
 
-YAxis = Literal["up", "down"]
 Project = Callable[[np.ndarray], np.ndarray]
 
 STANDPOINTS = {"xy": (-90.0, 90.0), "xz": (-90.0, 0.0), "yz": (0.0, 0.0)}  # azimuth, elevation in degrees

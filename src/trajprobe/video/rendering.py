@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 
 from trajprobe.params.study import Render
+from trajprobe.params.types import YAxis
 from trajprobe.threads import thread_count
-from trajprobe.video.camera import YAxis, aim
+from trajprobe.video.camera import aim
 from trajprobe.video.clutter import add_noise, grounds, noise_clip
 from trajprobe.video.drawing import draw, timeline
 
