@@ -3,7 +3,6 @@
 shapes of the published checkpoint, and its convolution against scipy's. The full size runs against itself in float64
 (slow)."""
 
-import copy
 import json
 from pathlib import Path
 
@@ -122,13 +121,18 @@ def test_groups_must_divide_the_width() -> None:
 
 
 @pytest.mark.slow
-def test_the_full_size_against_itself_in_float64() -> None:
+@pytest.mark.parametrize(("clip", "bound"), [("noise", 1.5e-5), ("drawn", 5e-5)])
+def test_the_full_size_against_itself_in_float64(clip: str, bound: float) -> None:
+    """Measured on a CPU: 0.7e-5 for noise, 2.2e-5 for a drawn clip, whose mean is far from zero; no code differs."""
     torch.manual_seed(0)
     model = Magvit2Encoder(PUBLISHED)
-    clip = torch.rand(1, 3, 5, 128, 128) * 2 - 1
+    video = torch.rand(1, 3, 5, 128, 128) * 2 - 1
+    if clip == "drawn":
+        video = torch.where(torch.rand(1, 1, 5, 128, 128) < 1 / 30, video, torch.tensor(-0.9))
     with torch.inference_mode():
-        single = model.maps(clip.contiguous(memory_format=torch.channels_last_3d), ["mid", "latent"])
-        double = copy.deepcopy(model).double().maps(clip.double(), ["mid", "latent"])
+        single = model.maps(video.contiguous(memory_format=torch.channels_last_3d), ["mid", "latent"])
+        double = model.double().maps(video.double(), ["mid", "latent"])
     assert single["latent"].shape == (1, 18, 2, 16, 16)
     for layer, expected in double.items():
-        assert relative_error(single[layer], expected.numpy()) < 2e-3, layer
+        assert relative_error(single[layer], expected.numpy()) < bound, layer
+    assert torch.equal(codes(single["latent"]), codes(double["latent"]))

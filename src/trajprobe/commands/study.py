@@ -61,6 +61,7 @@ def show(path: Path) -> None:
     from rich.table import Table
 
     from trajprobe.commands.console import console
+    from trajprobe.report.words import percent
 
     study = load_study(path)
     results = _results(path, study)
@@ -74,8 +75,8 @@ def show(path: Path) -> None:
         table.add_row(
             name,
             f"{row['n_items']:.0f}",
-            f"{row['random_accuracy'] + row['gain']:.1%}",
-            f"{row['random_accuracy']:.1%}",
+            percent(row["random_accuracy"] + row["gain"]),
+            percent(row["random_accuracy"]),
             f"{100 * row['gain']:+.1f}",
             f"{100 * row['gain_ci_low']:+.1f} to {100 * row['gain_ci_high']:+.1f}",
             f"±{100 * row['minimum_detectable_gain']:.1f}",

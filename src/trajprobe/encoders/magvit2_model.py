@@ -7,9 +7,11 @@ are free: the embedded default is this very network, small.
 "Causal" means that time is padded at the front only: what a latent frame holds never depends on later frames, and
 the first latent frame stands for the first frame alone. That is why clips have 4k+1 frames.
 
-Maps are (B, C, T, H, W), kept in channels-last memory order. On a CPU that is twice as fast; and torch's GroupNorm
-sums differently in the two orders (channels-last naively, so that a map of 5 x 64 x 64 positions is off by some
-5e-4), which makes the order part of what the published numbers are.
+Maps are (B, C, T, H, W), kept in channels-last memory order. On a CPU that is 1.2 to 1.5 times as fast on one thread
+and up to twice on two (`benchmarks/extract.py`: the small network, 64 pixels). Torch's GroupNorm sums in another way
+in either order, naively in this one: latents are off from a float64 run by 7e-5 (the small network) and 1e-5 to 3e-5
+(the published size, 128 pixels), where the usual order gives 2e-6. So the order is part of what the published numbers
+are.
 """
 
 import itertools
