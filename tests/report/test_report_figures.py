@@ -26,9 +26,9 @@ def comparison(
     levels = [0.6 + 0.01 * init for init in range(inits)]
     own = float(np.mean(levels)) + gain
     return Comparison(
-        Arm(encoder, "pretrained", 0, layer, pooling, Estimate(own, own - 0.03, own + 0.02)),
+        Arm(encoder, "pretrained", 0, layer, pooling, Estimate(own, own - 0.03, own + 0.02), 0.05),
         tuple(
-            Arm(encoder, "random", init, layer, pooling, Estimate(level, level - 0.03, level + 0.03))
+            Arm(encoder, "random", init, layer, pooling, Estimate(level, level - 0.03, level + 0.03), 0.08)
             for init, level in enumerate(levels)
         ),
         Estimate(gain, gain - 0.04, gain + 0.05),
@@ -38,7 +38,7 @@ def comparison(
 
 
 def arms(names: list[str], inits: int = 4) -> Arms:
-    controls = [Arm("pixels", "control", 0, "", "", Estimate(0.5, 0.45, 0.55))]
+    controls = [Arm("pixels", "control", 0, "", "", Estimate(0.5, 0.45, 0.55), 0.1)]
     encoders = {name: (comparison(name, 0.2 - 0.07 * i, inits),) for i, name in enumerate(names)}
     return Arms(encoders, tuple(controls))
 
@@ -112,7 +112,7 @@ def test_a_single_random_initialisation_has_no_mean_and_many_do_not_leave_their_
 
 def test_dots_that_would_cover_each_other_part() -> None:
     given = Arms({"one": (comparison("one", 0.1),)}, ())
-    same = tuple(Arm("one", "random", i, "mid", "mean", Estimate(0.6, 0.5, 0.7)) for i in range(3))
+    same = tuple(Arm("one", "random", i, "mid", "mean", Estimate(0.6, 0.5, 0.7), 0.1) for i in range(3))
     first = given.encoders["one"][0]
     given = Arms({"one": (Comparison(first.pretrained, same, first.gain, 0.1, "helps"),)}, ())
     with drawing(LIGHT):

@@ -28,6 +28,7 @@ def row(
         "layer": layer,
         "pooling": "mean",
         "accuracy": accuracy,
+        "ece": accuracy / 10,
     }
     ends = {"accuracy_ci_low": accuracy - 0.1, "accuracy_ci_high": accuracy + 0.1}
     return {**BASE, **cells, **ends, **more}
@@ -62,6 +63,7 @@ def test_rows_come_together_as_comparisons_headline_first(tmp_path: Path) -> Non
     first = arms.encoders["b"][0]
     assert [arm.accuracy.value for arm in first.random] == [0.58, 0.62]
     assert first.random_mean == pytest.approx(0.6)
+    assert (first.pretrained.ece, first.random_ece) == pytest.approx((0.08, 0.06))
     assert first.random_sd == pytest.approx(0.02 * 2**0.5)
     assert first.gain == Estimate(0.2, 0.1, 0.3)
     assert (first.p_value, first.verdict) == (0.004, "helps")

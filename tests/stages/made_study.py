@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import yaml
 
+from trajprobe import paths
 from trajprobe.features.order import DISORDERS
+from trajprobe.files import write_json
 from trajprobe.params.encoder_card import EncoderCard
 from trajprobe.params.study import Params, load_params
 from trajprobe.probe.predictions import Arm, Held, Predictions, write_predictions
@@ -21,6 +23,7 @@ from trajprobe.video.store import write_clips
 
 ROOT = Path(__file__).parents[2]
 CONTROLS = {"coordinates": 0.97, "pixels": 0.5, "random_projection": 0.45}
+ASKED = ("label_efficiency", "description_length", "selectivity", "knn")
 PROVENANCE = {
     "summary": "133 of 133 tensors, 144.9 M parameters, EMA",
     "source": "hf://TencentARC/Open-MAGVIT2-Tokenizer-262144-Video/video_128_262144.ckpt",
@@ -44,14 +47,15 @@ def make_study(
     rope: float = 0.02,
     aside: int = 0,
     seed: int = 0,
+    asked: Sequence[str] = ASKED,
 ) -> Params:
     """Write the study into `folder` and return its params.
 
     encoders: accuracy of the pretrained arm and mean accuracy of the random ones, by name. folds: 1 makes the last
-    third of the items the published test part. aside: items in the quarantine.
+    third of the items the published test part. aside: items in the quarantine. asked: the analyses that are on.
     """
     encoders = encoders or {"tiny": (0.9, 0.6)}
-    rng = np.random.default_rng(seed)
+    rng, certainty = np.random.default_rng(seed), np.random.default_rng(seed + 1)
     count = len(classes) * per_class
     codes = np.arange(count) % len(classes)
     labels = [classes[code] for code in codes]
@@ -77,9 +81,14 @@ def make_study(
         shape = (repeats if folds > 1 else 1, len(held_out))
         right = rng.random(shape) < accuracy
         wrong = (codes[held_out] + rng.integers(1, len(classes), shape)) % len(classes)
-        probability = np.full((*shape, len(classes)), 1 / len(classes), np.float32)
+        predicted = np.where(right, codes[held_out], wrong)
+        least = 1 / len(classes)
+        sure = least + (1 - least) * certainty.beta(2 + 2 * right, 2 - 0.5 * right)
+        rest = ((1 - sure) / (len(classes) - 1))[..., None]
+        probability = np.broadcast_to(rest, (*shape, len(classes))).astype(np.float32)
+        np.put_along_axis(probability, predicted[..., None], sure[..., None].astype(np.float32), axis=-1)
         fold = np.tile(np.arange(len(held_out)) % folds, (shape[0], 1))
-        return Held(arm, fold, np.where(right, codes[held_out], wrong), np.ones(shape), probability)
+        return Held(arm, fold, predicted, np.ones(shape), probability)
 
     def write(name: str, arms: list[Held]) -> None:
         own = [ids[index] for index in held_out]
@@ -108,11 +117,82 @@ def make_study(
                 level = random - drop + rng.normal(0, 0.01)
                 arms.append(held(Arm(name, "random", init, layer, pooling), level))
         write(name, arms)
+        made = make_analyses(name, len(classes), pretrained, random, inits, asked)
+        write_json(folder / paths.analyses(name), made)
     floor = {"hash_noise": 1 / len(classes)}
     write("controls", [held(Arm(name, "control"), level) for name, level in {**CONTROLS, **floor}.items()])
     params = load_params(folder / "params.yaml")
     compare.run(params)
     return params
+
+
+def make_analyses(
+    encoder: str, n_classes: int, pretrained: float, random: float, inits: int, asked: Sequence[str] = ASKED
+) -> dict[str, Any]:
+    """What the stage `analyse` writes for an encoder whose arms are so accurate with all labels."""
+    chance, labels = 1 / n_classes, [1, 2, 5, 10, 20, 50]
+
+    def curve(level: float, half: float) -> dict[str, list[float]]:
+        """Accuracies on a line over log labels, with `level` at the largest budget."""
+        value = [level + 0.1 * float(np.log(label / labels[-1])) for label in labels]
+        return {
+            "value": value,
+            "low": [each - half for each in value],
+            "high": [each + half for each in value],
+        }
+
+    def measured(value: float, half: float) -> dict[str, float]:
+        return {"value": value, "low": value - half, "high": value + half}
+
+    gain = pretrained - random
+    times = 6.84  # as many labels does the random arm need, wherever that is within the budgets
+    needed = [label * times if label * times <= labels[-1] else None for label in labels]
+    ends = [(4, 12), (8, 30), (21, None), (44, None), (50, None), (50, None)]
+    efficiency = {
+        "labels": labels,
+        "draws": 10,
+        "pretrained": curve(pretrained, 0.03),
+        "random": curve(pretrained - 0.1 * float(np.log(times)), 0.03),
+        "gain": {"value": [gain] * 6, "low": [gain - 0.04] * 6, "high": [gain + 0.04] * 6},
+        "worth": [
+            {"labels": label, "random_labels": value, "low": low, "high": high}
+            for label, value, (low, high) in zip(labels, needed, ends, strict=True)
+        ],
+    }
+    bits = float(np.log2(n_classes))
+    length = {
+        "uniform": bits,
+        "draws": 3,
+        "pretrained": bits * (1.1 - pretrained),
+        "random": bits * (1.1 - random),
+        "random_low_seed": bits * (1.08 - random),
+        "random_high_seed": bits * (1.12 - random),
+        "saving": measured(bits * gain, 0.06),
+    }
+    selectivity = {
+        "pretrained": {"true": pretrained, "shuffled": chance, "selectivity": pretrained - chance},
+        "random": {"true": random, "shuffled": chance, "selectivity": random - chance},
+        "difference": measured(gain, 0.04),
+    }
+    switched = {"label_efficiency": efficiency, "description_length": length, "selectivity": selectivity}
+    return {
+        "encoder": encoder,
+        "n_classes": n_classes,
+        "chance": chance,
+        "seeds": inits,
+        "confidence": 0.95,
+        **{name: value if name in asked else None for name, value in switched.items()},
+        "probes": [
+            {
+                "probe": name,
+                "pretrained": pretrained - 0.05,
+                "random": random - 0.03,
+                "gain": measured(gain - 0.02, 0.05),
+            }
+            for name in ("knn", "mlp", "attentive")
+            if name in asked
+        ],
+    }
 
 
 def _write_config(folder: Path, encoders: list[str], source: str, per_class: int, rope: float) -> None:

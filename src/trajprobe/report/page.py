@@ -9,19 +9,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from numpy.typing import NDArray
 
-from trajprobe.report import notes
+from trajprobe.report import few_labels, notes
+from trajprobe.report.analyses import Analyses
+from trajprobe.report.classes import ClassGain
 from trajprobe.report.clips import ClipStrip
 from trajprobe.report.outcomes import Outcomes
 from trajprobe.report.provenance import EncoderFacts
+from trajprobe.report.strips import Strip, strips
 from trajprobe.report.style import DARK, LIGHT, Picture
-from trajprobe.report.tables import Arms, Estimate
+from trajprobe.report.tables import Arms
+from trajprobe.report.ways import Way, agreement, ways
 from trajprobe.report.words import bare, counted, p_value, percent, points
-
-NARROWEST = 0.1  # a difference that a whole bar stands for, at least, so that small ones look small
 
 
 @dataclass(frozen=True)
@@ -48,23 +48,31 @@ class ClipFacts:
 
 @dataclass(frozen=True)
 class Figures:
-    """Pictures in the folder of the page; confusions and layers by encoder, headline first, perhaps empty."""
+    """Pictures in the folder of the page, by encoder where there is one for each, headline first.
+
+    layers and efficiency only where there is something to draw.
+    """
 
     arms: Picture
     confusions: Mapping[str, Picture]
+    reliability: Mapping[str, Picture]
     layers: Mapping[str, Picture]
+    efficiency: Mapping[str, Picture]
 
 
 @dataclass(frozen=True)
 class Study:
     """All that the page tells.
 
-    summary: metrics/summary.json. aside: items in the quarantine, beside `items`. rope, confidence: fractions.
+    summary: metrics/summary.json. class_gains, analyses: by encoder. aside: items in the quarantine, beside `items`.
+    rope, confidence: fractions.
     """
 
     summary: Mapping[str, Any]
     arms: Arms
     outcomes: Outcomes
+    class_gains: Mapping[str, Sequence[ClassGain]]
+    analyses: Mapping[str, Analyses]
     source: Source
     items: int
     aside: int
@@ -78,36 +86,21 @@ class Study:
 
 
 @dataclass(frozen=True)
-class ClassRow:
-    """One class in the headline's pretrained and random arm; the bar of their difference in percent of its cell."""
+class FewLabels:
+    """One encoder with fewer labels: the finding, the figure, and its numbers."""
 
-    label: str
-    items: int
-    pretrained: float
-    random: float
-    zero: float
-    left: float
-    width: float
-
-    @property
-    def gain(self) -> float:
-        return self.pretrained - self.random
-
-    @property
-    def side(self) -> str:
-        return "up" if self.gain >= 0 else "down"
+    sentence: str
+    picture: Picture
+    rows: Sequence[few_labels.Budget]
+    draws: int
 
 
 @dataclass(frozen=True)
-class Strip:
-    """The gain's interval against zero and the band of equivalence: positions in percent of its width."""
+class OtherWays:
+    """One encoder asked in other ways."""
 
-    zero: float
-    rope_low: float
-    rope_width: float
-    low: float
-    width: float
-    value: float
+    agreement: str
+    rows: Sequence[Way]
 
 
 def render(study: Study) -> str:
@@ -130,7 +123,7 @@ def render(study: Study) -> str:
         sentence=summary["sentence"],
         lede=notes.lede(main, held, study.items, len(study.outcomes.classes), study.source.name),
         main=main,
-        strip=gain_strip(main.gain, study.rope),
+        strip=strips([main.gain], study.rope)[0],
         detectable=detectable,
         chance=summary["chance"],
         confidence=percent(study.confidence, 0),
@@ -144,7 +137,13 @@ def render(study: Study) -> str:
         items=study.items,
         aside=study.aside,
         classes=study.outcomes.classes,
-        class_rows=class_rows(study.outcomes),
+        class_rows={
+            encoder: class_rows(gains, study.rope, study.confidence)
+            for encoder, gains in study.class_gains.items()
+        },
+        alpha=f"{1 - study.confidence:g}",
+        efficiency=_efficiency(study),
+        other_ways=_other_ways(study),
         clip=study.clip,
         encoders=study.encoders,
         inits={comparison.encoder: len(comparison.random) for comparison in study.arms.headlines},
@@ -156,45 +155,41 @@ def render(study: Study) -> str:
     )
 
 
-def class_rows(outcomes: Outcomes) -> list[ClassRow]:
-    """A row for each class that has held-out items, in the order of the classes."""
-    items = outcomes.pretrained.sum(axis=1)
-    own, random = _recall(outcomes.pretrained), _recall(outcomes.random)
-    low, high = min(0.0, *(own - random)), max(0.0, *(own - random))
-    span = max(high - low, NARROWEST)
-
-    def at(value: float) -> float:
-        return round(float(100 * (value - low) / span), 2)
-
-    rows = []
-    for label, count, with_it, without in zip(outcomes.classes, items, own, random, strict=True):
-        ends = sorted((at(0.0), at(with_it - without)))
-        if count:
-            numbers = (float(with_it), float(without), at(0.0), ends[0], round(ends[1] - ends[0], 2))
-            rows.append(ClassRow(label, round(float(count)), *numbers))
-    return rows
+def class_rows(
+    gains: Sequence[ClassGain], rope: float, confidence: float
+) -> list[tuple[ClassGain, Strip, str]]:
+    """A row for each class: its numbers, its interval on the classes' common scale, and how its gain is coloured."""
+    return [
+        (gain, strip, _tone(gain, 1 - confidence))
+        for gain, strip in zip(gains, strips([gain.gain for gain in gains], rope), strict=True)
+    ]
 
 
-def gain_strip(gain: Estimate, rope: float) -> Strip:
-    """Where everything stands so that the interval and the band are both in view."""
-    left, right = min(gain.low, -2 * rope), max(gain.high, 2 * rope)
-    margin = 0.06 * (right - left)
-
-    def at(value: float) -> float:
-        return round(100 * (value - left + margin) / (right - left + 2 * margin), 2)
-
-    return Strip(
-        zero=at(0),
-        rope_low=at(-rope),
-        rope_width=round(at(rope) - at(-rope), 2),
-        low=at(gain.low),
-        width=round(at(gain.high) - at(gain.low), 2),
-        value=at(gain.value),
-    )
+def _tone(gain: ClassGain, alpha: float) -> str:
+    if gain.p_value >= alpha:
+        return "inconclusive"
+    return "helps" if gain.gain.value > 0 else "hurts"
 
 
-def _recall(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.diag(counts) / np.maximum(counts.sum(axis=1), 1e-12)
+def _efficiency(study: Study) -> dict[str, FewLabels]:
+    """Of each encoder that has a figure of it."""
+    shown = {}
+    for encoder, picture in study.figures.efficiency.items():
+        found = study.analyses[encoder].label_efficiency
+        assert found is not None
+        shown[encoder] = FewLabels(
+            few_labels.sentence(found), picture, few_labels.budgets(found), found.draws
+        )
+    return shown
+
+
+def _other_ways(study: Study) -> dict[str, OtherWays]:
+    """Of each encoder that was asked in any other way."""
+    rows = {
+        comparison.encoder: ways(comparison, study.analyses[comparison.encoder])
+        for comparison in study.arms.headlines
+    }
+    return {encoder: OtherWays(agreement(own), own) for encoder, own in rows.items() if own}
 
 
 def _protocol(outcomes: Outcomes, held: int, items: int) -> str:

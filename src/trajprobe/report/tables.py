@@ -16,7 +16,7 @@ from trajprobe.errors import UserError
 Row = dict[str, str]
 COLUMNS = (
     *("encoder", "arm", "init", "layer", "pooling", "accuracy", "accuracy_ci_low", "accuracy_ci_high"),
-    *("gain", "gain_ci_low", "gain_ci_high", "p_adjusted", "verdict"),
+    *("ece", "gain", "gain_ci_low", "gain_ci_high", "p_adjusted", "verdict"),
 )
 MEND = "run `dvc repro compare`"
 
@@ -32,7 +32,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Arm:
-    """One row of arms.csv."""
+    """One row of arms.csv. ece: its expected calibration error."""
 
     encoder: str
     arm: str
@@ -40,6 +40,7 @@ class Arm:
     layer: str
     pooling: str
     accuracy: Estimate
+    ece: float
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,10 @@ class Comparison:
     @property
     def random_mean(self) -> float:
         return statistics.fmean(arm.accuracy.value for arm in self.random)
+
+    @property
+    def random_ece(self) -> float:
+        return statistics.fmean(arm.ece for arm in self.random)
 
     @property
     def random_sd(self) -> float | None:
@@ -87,7 +92,7 @@ def read_arms(path: Path, encoders: Sequence[str]) -> Arms:
 
     Raises UserError where the file or a column is missing, or an encoder lacks its pretrained or its random arm.
     """
-    rows = _read(path)
+    rows = read_rows(path, COLUMNS)
     comparisons = {}
     for encoder in encoders:
         own = [row for row in rows if row["encoder"] == encoder and row["arm"] in ("pretrained", "random")]
@@ -110,7 +115,7 @@ def _compare(path: Path, rows: list[Row], place: tuple[str, str]) -> Comparison:
     return Comparison(
         pretrained=_arm(row),
         random=tuple(sorted(random, key=lambda arm: arm.init)),
-        gain=_estimate(row, "gain"),
+        gain=estimate(row, "gain"),
         p_value=float(row["p_adjusted"]),
         verdict=row["verdict"],
     )
@@ -118,18 +123,20 @@ def _compare(path: Path, rows: list[Row], place: tuple[str, str]) -> Comparison:
 
 def _arm(row: Row) -> Arm:
     names = (row["encoder"], row["arm"], int(row["init"]), row["layer"], row["pooling"])
-    return Arm(*names, accuracy=_estimate(row, "accuracy"))
+    return Arm(*names, accuracy=estimate(row, "accuracy"), ece=float(row["ece"]))
 
 
-def _estimate(row: Row, name: str) -> Estimate:
+def estimate(row: Row, name: str) -> Estimate:
+    """The number in column `name` with its interval's ends beside it."""
     return Estimate(float(row[name]), float(row[f"{name}_ci_low"]), float(row[f"{name}_ci_high"]))
 
 
-def _read(path: Path) -> list[Row]:
+def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
+    """All rows of a table of the comparison. Raises UserError where the file or one of `columns` is missing."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = csv.DictReader(file)
-            missing = [name for name in COLUMNS if name not in (rows.fieldnames or [])]
+            missing = [name for name in columns if name not in (rows.fieldnames or [])]
             if missing:
                 raise UserError(f"{path}: columns missing: {', '.join(missing)}; {MEND}")
             return list(rows)
