@@ -11,9 +11,13 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from trajprobe.errors import UserError
+from trajprobe.report.analyses import LabelEfficiency
 from trajprobe.report.arms import draw_arms
 from trajprobe.report.confusion import draw_confusion, shares
+from trajprobe.report.efficiency import draw_efficiency
 from trajprobe.report.layers import draw_layers
+from trajprobe.report.reliability import Bin, Bins, draw_reliability, read_bins
 from trajprobe.report.style import DARK, LIGHT, THEMES, Theme, drawing, save
 from trajprobe.report.tables import Arm, Arms, Comparison, Estimate
 
@@ -214,12 +218,108 @@ def test_poolings_of_one_layer_stand_side_by_side_unjoined() -> None:
     ]
 
 
+LABELS = [1, 2, 5, 10, 20, 50]
+
+
+def few(random_labels: float | None, labels: list[int] = LABELS) -> LabelEfficiency:
+    def curve(level: float) -> dict[str, list[float]]:
+        value = [level + 0.05 * place for place in range(len(labels))]
+        return {"value": value, "low": [v - 0.03 for v in value], "high": [v + 0.02 for v in value]}
+
+    worth = [{"labels": k, "random_labels": random_labels, "low": 1.0, "high": None} for k in labels]
+    curves = {"pretrained": curve(0.6), "random": curve(0.4), "gain": curve(0.1)}
+    return LabelEfficiency.model_validate({"labels": labels, "draws": 10, "worth": worth, **curves})
+
+
+def test_curves_by_labels_stand_where_their_numbers_are() -> None:
+    given = few(34.2)
+    with drawing(LIGHT):
+        figure = draw_efficiency(given, CHANCE, ROPE, LIGHT)
+    accuracy, gain = figure.axes
+    curves = {line.get_gid(): line for line in accuracy.lines}
+    for gid, curve, colour in (
+        ("pretrained", given.pretrained, LIGHT.pretrained),
+        ("random", given.random, LIGHT.random),
+    ):
+        assert list(curves[gid].get_xdata()) == LABELS
+        assert list(curves[gid].get_ydata()) == curve.value
+        assert curves[gid].get_color() == colour
+    bands = [np.concatenate([path.vertices for path in band.get_paths()]) for band in accuracy.collections]
+    for band, curve in zip(bands, (given.random, given.pretrained), strict=True):
+        assert set(band[:, 1]) == {*curve.low, *curve.high}
+    ends = [list(line.get_ydata()) for line in gain.lines if line.get_gid() == "interval"]
+    assert ends == [[low, high] for low, high in zip(given.gain.low, given.gain.high, strict=True)]
+    assert [axes.get_xscale() for axes in figure.axes] == ["log", "log"]
+    assert [label.get_text() for label in accuracy.get_xticklabels()] == [str(label) for label in LABELS]
+
+
+@pytest.mark.parametrize(
+    ("random_labels", "labels", "end", "words"),
+    [
+        (34.2, LABELS, 34.2, "5 → 34 labels"),
+        (None, LABELS, None, "5 → more than 50 labels"),
+        (None, [7], None, "7 → more than 7 labels"),
+        (3.0, LABELS, None, None),
+    ],
+)
+def test_the_arrow_leads_to_where_the_random_arm_has_caught_up(
+    random_labels: float | None, labels: list[int], end: float | None, words: str | None
+) -> None:
+    given = few(random_labels, labels)
+    with drawing(LIGHT):
+        figure = draw_efficiency(given, CHANCE, ROPE, LIGHT)
+    axes = figure.axes[0]
+    arrows = [text for text in axes.texts if text.get_gid() == "worth"]
+    assert [text.get_text() for text in axes.texts if text.get_text()] == ([words] if words else [])
+    assert len(arrows) == bool(words)
+    for arrow in arrows:
+        level = given.pretrained.value[0 if len(labels) == 1 else 2]
+        assert arrow.xy == (end or pytest.approx(axes.get_xlim()[1]), level)
+
+
+def binned() -> Bins:
+    own = [Bin(0.4, 0.5, 3.5, 0.44, 0.2), Bin(0.9, 1.0, 40, 0.97, 0.99)]
+    return Bins(own, [Bin(0.3, 0.4, 0.25, 0.33, 1.0), Bin(0.5, 0.6, 43.25, 0.55, 0.5)])
+
+
+def test_bins_stand_at_their_confidence_and_accuracy() -> None:
+    with drawing(LIGHT):
+        figure = draw_reliability(binned(), comparison("one", 0.1), LIGHT)
+    for number, own in enumerate((binned().pretrained, binned().random)):
+        diagram, strip = figure.axes[2 * number : 2 * number + 2]
+        marks = {line.get_gid(): line for line in diagram.lines}
+        for gid, each in zip(("few", "bins"), own, strict=True):
+            (x,), (y,) = marks[gid].get_data()
+            assert (x, y) == (each.confidence, each.accuracy)
+        assert marks["few"].get_markerfacecolor() == LIGHT.surface
+        assert [patch.get_height() for patch in strip.patches] == [each.items for each in own]
+        assert diagram.get_xlim() == strip.get_xlim() == (0, 1)
+    assert [figure.axes[i].get_title(loc="left") for i in (0, 2)] == [
+        "Pretrained: calibration error 5.0 %",
+        "Random: calibration error 8.0 %",
+    ]
+    assert [texts(figure, i) for i in (1, 3)] == [["4", "40"], ["<1", "43"]]
+
+
+def test_bins_without_items_are_left_out_and_a_missing_arm_is_an_error(tmp_path: Path) -> None:
+    table = tmp_path / "reliability.csv"
+    head = "encoder,arm,bin_low,bin_high,items,confidence,accuracy\n"
+    table.write_text(head + "e,pretrained,0.0,0.5,0.0,,\ne,pretrained,0.5,1.0,7.0,0.8,0.9\n")
+    with pytest.raises(UserError, match="no rows of e, random; run `dvc repro compare`"):
+        read_bins(table, ["e"])
+    with table.open("a") as file:
+        file.write("e,random,0.0,0.5,3.0,0.4,0.2\n")
+    assert read_bins(table, ["e"]) == {"e": Bins([Bin(0.5, 1, 7, 0.8, 0.9)], [Bin(0, 0.5, 3, 0.4, 0.2)])}
+
+
 FIGURES: dict[str, Callable[[Theme], Figure]] = {
     "arms": lambda theme: draw_arms(arms(["one", "two"]), CHANCE, ROPE, theme),
     "confusion": lambda theme: draw_confusion(np.eye(3), np.ones((3, 3)), ["a $x_$", "b", "軌"], 2, theme),
     "layers": lambda theme: draw_layers(
         [comparison("e", 0.1), comparison("e", 0.2, layer="x")], CHANCE, theme
     ),
+    "efficiency": lambda theme: draw_efficiency(few(34.2), CHANCE, ROPE, theme),
+    "reliability": lambda theme: draw_reliability(binned(), comparison("e", 0.1), theme),
 }
 
 

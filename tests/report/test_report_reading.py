@@ -11,6 +11,7 @@ import pytest
 from trajprobe.errors import UserError
 from trajprobe.params.encoder_card import EncoderCard
 from trajprobe.probe.predictions import Arm, Held, Predictions
+from trajprobe.report.classes import ClassGain, read_class_gains
 from trajprobe.report.outcomes import outcomes
 from trajprobe.report.provenance import describe, weight_lines
 from trajprobe.report.tables import COLUMNS, Estimate, read_arms
@@ -189,3 +190,29 @@ def test_an_arm_without_a_clock_is_told(ratios: dict[str, float], order: str) ->
     assert facts.order == order
     assert facts.random_arm.startswith("the trained values of every tensor in shuffled places")
     assert facts.random_arm.endswith("trained positions")
+
+
+def test_classes_are_read_for_the_encoders_that_are_asked(tmp_path: Path) -> None:
+    table = tmp_path / "per_class.csv"
+    names = (
+        "encoder",
+        "label",
+        "items",
+        "pretrained",
+        "random",
+        "gain",
+        "gain_ci_low",
+        "gain_ci_high",
+        "p_value_holm",
+    )
+    cells = (
+        ("e", "a, b", 7, 0.9, 0.5, 0.4, 0.1, 0.7, 0.02),
+        ("removed", "a, b", 7, 0.9, 0.5, 0.4, 0.1, 0.7, 0.02),
+    )
+    rows: list[dict[str, object]] = [dict(zip(names, each, strict=True)) for each in cells]
+    found = read_class_gains(written(table, rows, names), ["e"])
+    assert found == {"e": [ClassGain("a, b", 7, 0.9, 0.5, Estimate(0.4, 0.1, 0.7), 0.02)]}
+    with pytest.raises(UserError, match="no rows of other"):
+        read_class_gains(table, ["other"])
+    with pytest.raises(UserError, match="columns missing: p_value_holm"):
+        read_class_gains(written(table, rows, names[:-1]), ["e"])

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from made_study import make_study
+from made_study import ASKED, make_study
 from trajprobe.errors import UserError
 from trajprobe.stages import plot
 from trajprobe.video.store import write_clips
@@ -77,6 +77,11 @@ SHAPES: dict[str, dict] = {
     },
     "odd labels": {"classes": ODD, "per_class": 5},
     "no difference": {"encoders": {"tiny": (0.7, 0.7)}, "per_class": 900, "inits": 6, "rope": 0.2, "size": 8},
+    "nothing else asked": {"asked": ()},
+    "everything asked": {
+        "asked": (*ASKED, "mlp", "attentive"),
+        "encoders": {"a": (0.9, 0.6), "b": (0.5, 0.7)},
+    },
     "hurts": {"encoders": {"tiny": (0.5, 0.9)}, "per_class": 60},
 }
 
@@ -131,6 +136,60 @@ def test_the_page_says_the_numbers_of_the_metrics(built: Callable[[str], Path]) 
     assert "-S 'encoders=[first, second, third]'" in text
 
 
+def points(value: float) -> str:
+    return f"{100 * value:.1f}".replace("-", "−")
+
+
+def test_the_page_says_the_numbers_of_the_analyses(built: Callable[[str], Path]) -> None:
+    here = built("everything asked")
+    text = " ".join(page(here).text.split())
+    assert (
+        "With 5 labels a class the pretrained encoder does what the random one needs 34 for (21 to more than 50)."
+        in text
+    )
+    for encoder in ("a", "b"):
+        found = json.loads((here / f"data/analyses/{encoder}.json").read_text())
+        length, efficiency = found["description_length"], found["label_efficiency"]
+        assert f"{length['pretrained']:.2f} bits" in text
+        assert f"{length['saving']['value']:+.2f} bits saved".replace("-", "−") in text
+        assert f"{points(found['selectivity']['random']['selectivity'])} points" in text
+        for measured in (found["selectivity"]["difference"], *(probe["gain"] for probe in found["probes"])):
+            assert f"{points(measured['low'])} to {points(measured['high'])}" in text
+        for arm in ("pretrained", "random"):
+            assert all(f"{100 * value:.1f} %" in text for value in efficiency[arm]["value"])
+    assert all(name in text for name in ("nearest neighbours", "small network", "attentive probe"))
+    pictures = {f"{what}-{encoder}.png" for what in ("labels", "reliability") for encoder in ("a", "b")}
+    assert pictures <= page(here).files
+
+
+def test_what_was_not_asked_is_not_told(built: Callable[[str], Path]) -> None:
+    seen = page(built("nothing else asked"))
+    assert not any(heading in seen.text for heading in ("With fewer labels", "Other ways to ask"))
+    assert "Class by class" in seen.text
+    assert not any(name.startswith("labels-") for name in seen.files)
+
+
+def test_every_class_is_told_with_its_gain(built: Callable[[str], Path]) -> None:
+    here = built("three encoders, layers and poolings")
+    text = "".join(page(here).text.split())
+    with (here / "metrics/per_class.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 * 2
+    for row in rows:
+        shares = [f"{100 * float(row[arm]):.1f}%" for arm in ("pretrained", "random")]
+        gain, low, high = (points(float(row[name])) for name in ("gain", "gain_ci_low", "gain_ci_high"))
+        sign = "+" * (float(row["gain"]) > 0)
+        assert "".join([row["label"], row["items"], *shares, sign, gain, low, "to", high]) in text
+
+
+def test_analyses_of_encoders_that_left_are_not_kept(here: Path) -> None:
+    params = make_study(here)
+    for name in ("stranger.json", ".gitignore"):
+        (here / "data/analyses" / name).write_text("")
+    plot.run(params)
+    assert {path.name for path in (here / "data/analyses").iterdir()} == {"tiny.json", ".gitignore"}
+
+
 def test_the_published_split_is_told(built: Callable[[str], Path]) -> None:
     here = built("published split")
     text = page(here).text
@@ -182,6 +241,9 @@ def _broken(name: str) -> None:
         (_without, "metrics/summary.json", "summary.json: is missing; run `dvc repro compare`"),
         (_broken, "metrics/summary.json", "is not a summary of a comparison"),
         (_without, "metrics/arms.csv", "arms.csv: cannot be read"),
+        (_without, "metrics/per_class.csv", "per_class.csv: cannot be read"),
+        (_broken, "metrics/reliability.csv", "reliability.csv: columns missing"),
+        (_without, "data/analyses/tiny.json", "tiny.json: is missing; run `dvc repro analyse@tiny`"),
         (_without, "data/quarantine.csv", "quarantine.csv: cannot be read"),
         (_without, "data/predictions/tiny.parquet", "tiny.parquet: is missing"),
     ],

@@ -133,7 +133,7 @@ def _strip(axes: Axes, bins: Sequence[Bin], colour: str, theme: Theme) -> None:
     for each in bins:
         middle, width = (each.low + each.high) / 2, 0.86 * (each.high - each.low)
         axes.bar(middle, each.items, width, color=colour, alpha=0.75, linewidth=0, gid="items")
-        count = f"{each.items:,.0f}" if each.items >= 0.5 else "<1"
+        count = f"{each.items:,.0f}" if each.items >= 1 else "<1"
         axes.annotate(
             count,
             (middle, each.items),

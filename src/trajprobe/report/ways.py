@@ -69,7 +69,10 @@ def agreement(rows: list[Way]) -> str:
         return "Which encoder comes out ahead depends on how it is asked."
     place = "ahead" if 1 in sides else "behind"
     clear = sum(row.side != 0 for row in rows)
-    return f"{clear} of these {len(rows)} ways put the pretrained encoder {place}; the others cannot tell."
+    return (
+        f"{clear} of these {len(rows)} ways {'puts' if clear == 1 else 'put'} the pretrained encoder {place}; "
+        f"the {'other' if len(rows) - clear == 1 else 'others'} cannot tell."
+    )
 
 
 def bits_saved(value: float) -> str:
