@@ -17,6 +17,8 @@ SOURCE = ROOT / "src" / "trajprobe"
 STAGES: dict[str, dict] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
+PER_ENCODER = ("fetch", "extract", "probe", "analyse")
+
 # Which stages a change of each section of params.yaml re-runs; README.md shows the same table.
 READERS = {
     "source": {"trajectories", "plot"},
@@ -26,8 +28,10 @@ READERS = {
     "weights": {"compare"},
     "render": {"render", "plot"},
     "features": {"extract"},
-    "probe": {"probe", "probe_controls"},
+    "probe": {"probe", "probe_controls", "analyse"},
     "compare": {"compare", "plot"},
+    "compare.confidence": {"analyse"},  # of that section alone
+    "analyses": {"analyse"},
     "plot": {"plot"},
 }
 
@@ -99,7 +103,11 @@ def test_package_inits_hold_a_docstring_only() -> None:
         assert isinstance(statements[0], ast.Expr), init
 
 
-@pytest.mark.parametrize("section", PARAMS)
+def test_the_table_knows_every_section() -> None:
+    assert {section.split(".")[0] for section in READERS} == PARAMS.keys()
+
+
+@pytest.mark.parametrize("section", READERS)
 def test_each_section_re_runs_the_stages_of_the_table(section: str) -> None:
     readers = {stage for stage in STAGES if section in body(stage).get("params", [])}
     assert readers == READERS[section]
@@ -126,7 +134,7 @@ def test_no_stage_reads_a_section_it_does_not_declare() -> None:
                 and node.value.id == "params"
             ):
                 sections.add(node.attr)
-        listed = {entry for entry in body(stage).get("params", []) if isinstance(entry, str)}
+        listed = {entry.split(".")[0] for entry in body(stage).get("params", []) if isinstance(entry, str)}
         assert sections <= listed, f"{stage} reads {sections - listed} but does not declare it"
         assert listed <= sections, f"{stage} declares {listed - sections} but never reads it"
 
@@ -156,7 +164,7 @@ def test_the_instances_multiply_with_the_encoders(encoders: list[str], tmp_path:
     listed = subprocess.run(
         [*dvc, "stage", "list", "--name-only"], cwd=tmp_path, check=True, capture_output=True, text=True
     ).stdout.split()
-    per_encoder = {f"{stage}@{encoder}" for stage in ("fetch", "extract", "probe") for encoder in encoders}
+    per_encoder = {f"{stage}@{encoder}" for stage in PER_ENCODER for encoder in encoders}
     single = {"trajectories", "render", "controls", "probe_controls", "compare", "plot"}
     assert set(listed) == per_encoder | single
-    assert len(listed) == 6 + 3 * len(encoders)
+    assert len(listed) == 6 + 4 * len(encoders)

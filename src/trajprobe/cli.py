@@ -141,6 +141,19 @@ def probe(
 
 
 @app.command(rich_help_panel=STAGES)
+def analyse(encoder: Encoder, workers: Workers = None) -> None:
+    """Beyond accuracy: few labels, bits per label, shuffled labels, nearest neighbours, other probes.
+
+    Reads `analyses`, `probe` and `compare.confidence` in params.yaml and data/features/ENCODER.safetensors; writes
+    data/analyses/ENCODER.json.
+    """
+    from trajprobe.params.study import load_params
+    from trajprobe.stages import analyse as stage
+
+    _say(stage.run(load_params(), encoder))
+
+
+@app.command(rich_help_panel=STAGES)
 def compare() -> None:
     """The gain of pretraining over random initialisation, its interval, and a verdict.
 

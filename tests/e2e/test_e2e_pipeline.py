@@ -57,7 +57,7 @@ def test_force_gives_the_same_bytes(reproduced: Path, tmp_path: Path) -> None:
     before = hashes(reproduced)
     # An empty feature cache: otherwise extraction would only be read back.
     output = command(reproduced, "dvc", "repro", "--force", TRAJPROBE_CACHE=str(tmp_path))
-    assert len(stages_run(output)) == 9
+    assert len(stages_run(output)) == 10
     assert hashes(reproduced) == before
     assert command(reproduced, "git", "status", "--porcelain") == ""
 

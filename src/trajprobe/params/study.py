@@ -1,5 +1,6 @@
 """The schema of params.yaml, section by section; params.yaml itself says what each key means."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -143,6 +144,7 @@ class Probe(Section):
     folds: Annotated[int, Field(ge=2)]
     repeats: Some
     inner_folds: Annotated[int, Field(ge=2)]
+    halvings: Some
     strengths: Strengths
     seed: Seed
 
@@ -153,6 +155,35 @@ class Compare(Section):
     confidence: Fraction
     bootstrap: Annotated[int, Field(ge=100)]
     rope: Positive
+    seed: Seed
+
+
+def _ascends(counts: list[int]) -> list[int]:
+    if any(one >= next_one for one, next_one in pairwise(counts)):
+        raise ValueError("each more than the one before")
+    return counts
+
+
+Ascending = Annotated[list[Some], Field(min_length=1), AfterValidator(_ascends)]
+
+
+class Analyses(Section):
+    """What the headline representation of each encoder gives besides accuracy."""
+
+    label_efficiency: bool
+    labels: Ascending
+    draws: Annotated[int, Field(ge=2)]
+    bootstrap: Annotated[int, Field(ge=100)]
+    description_length: bool
+    orders: Some
+    selectivity: bool
+    knn: bool
+    neighbours: Ascending
+    mlp: bool
+    hidden: Some
+    attentive: bool
+    heads: Some
+    epochs: Some
     seed: Seed
 
 
@@ -172,6 +203,7 @@ class Params(Section):
     features: Features
     probe: Probe
     compare: Compare
+    analyses: Analyses
     plot: Plot
 
 

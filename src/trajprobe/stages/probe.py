@@ -1,14 +1,15 @@
 """The probe stage: features in, held-out predictions of every arm out."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from trajprobe import paths
-from trajprobe.errors import UserError
-from trajprobe.features.store import items_digest, read_features
+from trajprobe.features.store import read_features
 from trajprobe.params.study import Params
-from trajprobe.probe.arms import hold_out, list_arms
-from trajprobe.probe.folds import plan
-from trajprobe.probe.logistic import grid
+from trajprobe.probe.arms import hold_out
+from trajprobe.probe.halves import held_in_halves, right_in_halves
+from trajprobe.probe.material import gather
 from trajprobe.probe.predictions import Predictions, write_predictions
 from trajprobe.progress import progress
 from trajprobe.threads import thread_count
@@ -19,43 +20,27 @@ def run(params: Params, name: str) -> str:
     """Probe all arms of the encoder `name`, or of the controls, and write data/predictions/<name>.parquet."""
     items = read_items(paths.TRAJECTORIES)
     features = read_features(paths.features(name))
-    digest = items_digest(items.item_ids)
-    if features.metadata.get("items") != digest:
-        raise UserError(
-            f"{paths.features(name)}: was made from other items than {paths.TRAJECTORIES} holds; "
-            "run `dvc repro` so that both are up to date"
-        )
-    index = {label: code for code, label in enumerate(items.classes)}
-    codes = np.array([index[label] for label in items.labels])
-    probe = params.probe
-    folds = plan(
-        codes,
-        items.groups,
-        items.splits,
-        items.classes,
-        split=probe.split,
-        folds=probe.folds,
-        repeats=probe.repeats,
-        inner_folds=probe.inner_folds,
-        seed=probe.seed,
-    )
-    strengths = grid(probe.strengths.low, probe.strengths.high, probe.strengths.count)
-    arms = list_arms(features.arrays, features.metadata, name)
-    workers = thread_count()
+    material = gather(items, features, name, params.probe)
+    arms, codes, folds, tested = material.arms, material.codes, material.folds, material.tested
+    n_classes, workers = len(items.classes), thread_count()
     with progress(f"probe {name}", len(arms) * len(folds), "fits") as advance:
         held = list(
-            hold_out(arms, codes, len(items.classes), folds, strengths, workers=workers, advance=advance)
+            hold_out(arms, codes, n_classes, folds, material.strengths, workers=workers, advance=advance)
         )
-    tested = np.unique(np.concatenate([fold.test for fold in folds]))
+    halvings = material.halvings
+    chosen = [(rows, float(np.median(each.strength))) for (_, rows), each in zip(arms, held, strict=True)]
+    with progress(f"probe {name} in halves", len(arms) * len(halvings) * 2, "halves") as advance:
+        right = right_in_halves(chosen, codes, n_classes, halvings, workers=workers, advance=advance)
     predictions = Predictions(
         item_ids=[items.item_ids[i] for i in tested],
         groups=[items.groups[i] for i in tested],
         codes=codes[tested],
         classes=items.classes,
-        items=digest,
-        strengths=(probe.strengths.low, probe.strengths.high),
-        arms=held,
+        items=material.digest,
+        strengths=(params.probe.strengths.low, params.probe.strengths.high),
+        arms=[replace(each, halves=halves) for each, halves in zip(held, right, strict=True)],
         features=features.metadata,
+        halves=held_in_halves(codes, n_classes, halvings),
     )
     write_predictions(paths.predictions(name), predictions)
     left_out = len(codes) - len(np.unique(np.concatenate([*(fold.train for fold in folds), tested])))
