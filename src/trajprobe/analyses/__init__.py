@@ -1,0 +1,1 @@
+"""What the headline representation gives besides accuracy; one module for each analysis."""
