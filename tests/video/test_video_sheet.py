@@ -54,6 +54,20 @@ def test_the_same_clips_give_the_same_bytes(tmp_path: Path, rng: np.random.Gener
         assert image.size == (3 * 16 + 2 * GUTTER, 16)
 
 
+def test_noise_is_shown_as_well_by_the_colours_of_a_sample(tmp_path: Path, rng: np.random.Generator) -> None:
+    clips = rng.integers(0, 256, (1, 4, 128, 128, 3), np.uint8)
+    write_gif(tmp_path / "a.gif", clips, fps=4)
+    whole = Image.fromarray(np.concatenate(clips[0])).quantize(256, method=Image.Quantize.MEDIANCUT)
+    with Image.open(tmp_path / "a.gif") as image:
+        for number, frame in enumerate(ImageSequence.Iterator(image)):
+            best = Image.fromarray(clips[0, number]).quantize(palette=whole, dither=Image.Dither.NONE)
+            found, least = (
+                np.abs(np.asarray(each.convert("RGB"), int) - clips[0, number]).mean()
+                for each in (frame, best)
+            )
+            assert found < 1.05 * least
+
+
 def test_a_still_is_an_animation_of_one_frame(tmp_path: Path, clips: np.ndarray) -> None:
     write_gif(tmp_path / "a.gif", clips[:1, :1], fps=4)
     with Image.open(tmp_path / "a.gif") as image:

@@ -10,6 +10,8 @@ from trajprobe.files import atomic
 GUTTER = 2  # pixels between pictures
 GUTTER_GREY = 160
 ACROSS = 6  # clips in a row of an animation
+MANY = 2**14  # colours, from which the palette is found from a sample of the pixels
+SAMPLE = 7  # one pixel in so many: it cuts the time by ten, and the pixels' mean error stays what it was
 REST = 4  # frames that the last one stays before the loop begins again
 
 
@@ -28,7 +30,7 @@ def write_gif(path: Path | str, clips: np.ndarray, fps: float) -> None:
     if missing:
         rows[-1] = np.concatenate([rows[-1], np.full_like(clips[:1], GUTTER_GREY).repeat(missing, axis=0)])
     frames = [_tile(np.stack(rows)[:, :, frame]) for frame in range(clips.shape[1])]
-    palette = Image.fromarray(np.concatenate(frames)).quantize(256, method=Image.Quantize.MEDIANCUT)
+    palette = _palette(np.concatenate(frames))
     pictures = [
         Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames
     ]
@@ -43,6 +45,14 @@ def write_gif(path: Path | str, clips: np.ndarray, fps: float) -> None:
             loop=0,
             optimize=False,
         )
+
+
+def _palette(pixels: np.ndarray) -> Image.Image:
+    """256 colours for (H, W, 3) uint8 pixels. Only noise has colours by the thousand, and a sample has them as well."""
+    picture = Image.fromarray(pixels)
+    if picture.getcolors(MANY) is None:
+        picture = Image.fromarray(np.ascontiguousarray(pixels.reshape(1, -1, 3)[:, ::SAMPLE]))
+    return picture.quantize(256, method=Image.Quantize.MEDIANCUT)
 
 
 def _tile(pictures: np.ndarray) -> np.ndarray:
