@@ -207,6 +207,8 @@ def test_instructions_written_by_hand(tmp_path: Path) -> None:
         b"\x8b" + struct.pack("<i", -1),  # LONG4
         b"T" + struct.pack("<i", -1),
         b"X\x02\x00\x00\x00\xff\xff",
+        b"S'\\c'\n",  # an escape that Python warns of
+        b"cfoo\nb\\cr\n",
     ],
     ids=lambda attack: repr(attack[:6]),
 )

@@ -9,6 +9,7 @@ Bounds on size, instructions and nesting keep a hostile program from eating memo
 """
 
 import pickletools
+import warnings
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -49,14 +50,16 @@ def interpret(reader: BoundedReader, storages: dict[str, Storage] | None = None)
     """
     machine = _Machine({} if storages is None else storages)
     try:
-        for done, (opcode, argument, _) in enumerate(pickletools.genops(reader)):  # type: ignore[arg-type]
-            if done == MOST_INSTRUCTIONS:
-                raise Malformed(f"its pickle has more than {MOST_INSTRUCTIONS} instructions")
-            machine.step(opcode.name, argument)
+        # Python warns of text with escapes that no pickler writes.
+        with warnings.catch_warnings(action="error"):
+            for done, (opcode, argument, _) in enumerate(pickletools.genops(reader)):  # type: ignore[arg-type]
+                if done == MOST_INSTRUCTIONS:
+                    raise Malformed(f"its pickle has more than {MOST_INSTRUCTIONS} instructions")
+                machine.step(opcode.name, argument)
         return machine.stack[-1]
     except Malformed:
         raise
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, DeprecationWarning) as error:
         raise Malformed(f"its pickle is damaged ({type(error).__name__})") from None
 
 
