@@ -8,12 +8,20 @@ It is estimated from the mean squares of the two-way table, with Satterthwaite's
 analysis of two crossed random factors: Clark 1973 (The language-as-fixed-effect fallacy) in psycholinguistics, and
 Hillis 2007 (A comparison of denominator degrees of freedom methods for multiple observer ROC analysis) for readers
 and cases. A negative estimate of the seeds' variance is taken for zero, as Hillis does.
+
+Items have a second part in it, as those that the probes were trained on, and no table of test results shows that one
+(Bengio & Grandvalet, No unbiased estimator of the variance of k-fold cross-validation, JMLR 5, 2004). It is taken
+from random halves of the items that share nothing: what sets the means of two halves apart, beyond what the items
+that are tested explain, is what their probes learned. To first order in one over the number of items a trained
+model's accuracy is that of the best one; what remains falls with its square. So the variance from training on all
+items is a quarter of that from training on half of them.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+TRAINING = 4  # times the variance from training on all items is that from training on half of them
 SMALLEST = 0.5  # items: a standard error is never below this share of one group
 
 
@@ -39,28 +47,31 @@ def group_scores(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return mean + (totals - mean * sizes) * (len(sizes) / values.shape[1])
 
 
-def crossed_mean(scores: np.ndarray) -> Estimate:
+def crossed_mean(scores: np.ndarray, halves: np.ndarray | None = None) -> Estimate:
     """The grand mean of (S, G) scores with its uncertainty over both factors; with one seed, over groups alone.
 
-    The error is never smaller than SMALLEST / G: that two arms agree on every item of a finite set does not prove
-    that they would always agree.
+    halves: (B, 2) the same mean as found in each half of B random halvings; without, what was trained on counts as
+    given. The error is never smaller than SMALLEST / G: that two arms agree on every item of a finite set does not
+    prove that they would always agree.
     """
     seeds, groups = scores.shape
     mean = float(scores.mean())
     of_groups, of_seeds = scores.mean(axis=0) - mean, scores.mean(axis=1) - mean
     freedom_groups = max(groups - 1, 1)
     square_groups = seeds * (of_groups**2).sum() / freedom_groups
-    variance, freedom = square_groups / (groups * seeds), float(freedom_groups)
+    total, parts = square_groups, square_groups**2 / freedom_groups
     if seeds > 1:
         residual = scores - mean - of_groups - of_seeds[:, None]
         square_seeds = groups * (of_seeds**2).sum() / (seeds - 1)
         square_both = (residual**2).sum() / (freedom_groups * (seeds - 1))
         if square_seeds > square_both:
-            total = square_groups + square_seeds - square_both
-            parts = (
-                square_groups**2 / freedom_groups
-                + square_seeds**2 / (seeds - 1)
-                + square_both**2 / (freedom_groups * (seeds - 1))
-            )
-            variance, freedom = total / (groups * seeds), total**2 / parts
-    return Estimate(mean, max(float(variance) ** 0.5, SMALLEST / groups), float(freedom))
+            total += square_seeds - square_both
+            parts += square_seeds**2 / (seeds - 1) + square_both**2 / (freedom_groups * (seeds - 1))
+    if halves is not None and len(halves):
+        apart = float(np.mean((halves[:, 0] - halves[:, 1]) ** 2)) / 2 * groups * seeds
+        training = max(0.0, apart - 2 * square_groups) / TRAINING
+        total += training
+        parts += training**2 / len(halves)
+    freedom = total**2 / parts if parts > 0 else float(freedom_groups)
+    error = (total / (groups * seeds)) ** 0.5
+    return Estimate(mean, max(float(error), SMALLEST / groups), float(freedom))

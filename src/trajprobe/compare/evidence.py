@@ -4,11 +4,12 @@ Predictions come in one file for each encoder and one for the controls. Before t
 the items, their classes and groups, and the folds; a file that was made before something changed is refused here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from trajprobe.compare.crossed import Estimate, crossed_mean, group_scores
 from trajprobe.errors import UserError
 from trajprobe.probe.predictions import Held, Predictions
 
@@ -26,7 +27,8 @@ class Evidence:
     """All arms over N held-out items.
 
     codes: (N,) integers into `classes`; groups: (N,) integers 0..G-1; contrasts: by encoder, the headline first;
-    controls: by name. strengths: ends of the probe's grid.
+    controls: by name. strengths: ends of the probe's grid. halves: (B, 2, K) items of each class that are held out in
+    the halves of B halvings.
     """
 
     codes: np.ndarray
@@ -35,6 +37,7 @@ class Evidence:
     contrasts: dict[str, list[Contrast]]
     controls: dict[str, Held]
     strengths: tuple[float, float]
+    halves: np.ndarray
 
     @property
     def chance(self) -> float:
@@ -49,6 +52,27 @@ class Evidence:
         """(len(arms), N) share of repeats in which each item is classified rightly."""
         return np.stack([self.hits(held).mean(axis=0) for held in arms])
 
+    def accuracy(self, arms: Sequence[Held], than: Sequence[Held] = (), code: int | None = None) -> Estimate:
+        """Mean accuracy of `arms`, or how far it exceeds that of the arms `than`; on the items of one class only.
+
+        One of the two is a single arm, which stands against every one of the others.
+        """
+        scores, halves = self.accuracy_of_items(*arms), self._accuracy_of_halves(arms, code)
+        if than:
+            scores = scores - self.accuracy_of_items(*than)
+            halves = halves - self._accuracy_of_halves(than, code)
+        own = slice(None) if code is None else self.codes == code
+        groups = np.unique(self.groups[own], return_inverse=True)[1]
+        return crossed_mean(group_scores(scores[:, own], groups), halves)
+
+    def _accuracy_of_halves(self, arms: Sequence[Held], code: int | None) -> np.ndarray:
+        """(B, 2) mean accuracy in each half, of the halvings that hold out something in both."""
+        own = slice(None) if code is None else slice(code, code + 1)
+        held_out = self.halves[:, :, own].sum(axis=2)
+        right = np.mean([held.halves[:, :, own].sum(axis=2) for held in arms], axis=0)
+        useful = (held_out > 0).all(axis=1)
+        return np.asarray(right[useful] / held_out[useful])
+
 
 def gather(files: Mapping[str, Predictions], encoders: list[str], controls: str) -> Evidence:
     """Bring the files together: `files` by encoder, and under the name `controls`.
@@ -62,6 +86,7 @@ def gather(files: Mapping[str, Predictions], encoders: list[str], controls: str)
             ("labels", other.classes == first.classes and np.array_equal(other.codes, first.codes)),
             ("groups", other.groups == first.groups),
             ("folds", all(np.array_equal(held.fold, first.arms[0].fold) for held in other.arms)),
+            ("halves", np.array_equal(other.halves, first.halves)),
         ):
             if not same:
                 raise UserError(
@@ -75,6 +100,7 @@ def gather(files: Mapping[str, Predictions], encoders: list[str], controls: str)
         contrasts={encoder: _contrasts(encoder, files[encoder].arms) for encoder in encoders},
         controls={held.arm.encoder: held for held in files[controls].arms},
         strengths=first.strengths,
+        halves=first.halves,
     )
 
 

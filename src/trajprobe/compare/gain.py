@@ -12,7 +12,7 @@ from scipy.stats import t as student
 
 from trajprobe.compare import mcnemar
 from trajprobe.compare.bootstrap import bca
-from trajprobe.compare.crossed import Estimate, crossed_mean, group_scores
+from trajprobe.compare.crossed import Estimate, group_scores
 from trajprobe.compare.effect import hedges_g, rank
 from trajprobe.compare.evidence import Contrast, Evidence
 from trajprobe.compare.power import minimum_detectable
@@ -50,7 +50,7 @@ def estimate_gain(evidence: Evidence, contrast: Contrast, settings: Compare) -> 
     ours = evidence.accuracy_of_items(contrast.pretrained)
     theirs = evidence.accuracy_of_items(*contrast.random)
     scores = group_scores(ours - theirs, evidence.groups)
-    estimate = crossed_mean(scores)
+    estimate = evidence.accuracy([contrast.pretrained], contrast.random)
     low, high, p_value = interval(estimate, settings.confidence)
     bootstrap_low, bootstrap_high = bca(scores, settings.bootstrap, settings.seed, settings.confidence)
     accuracies = theirs.mean(axis=1).tolist()

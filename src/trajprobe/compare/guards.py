@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from trajprobe.compare.crossed import crossed_mean, group_scores
 from trajprobe.compare.evidence import Contrast, Evidence
 from trajprobe.compare.gain import exceeds
 from trajprobe.errors import UserError
@@ -19,7 +18,7 @@ def refuse_leakage(evidence: Evidence) -> None:
     noise = evidence.controls.get(HASH_NOISE)
     if noise is None:
         return
-    correct = crossed_mean(group_scores(evidence.accuracy_of_items(noise), evidence.groups))
+    correct = evidence.accuracy([noise])
     if exceeds(correct, evidence.chance) < LEAKAGE:
         raise UserError(
             f"leakage: the {HASH_NOISE} control reaches {correct.mean:.1%} where chance is {evidence.chance:.1%}, "
@@ -30,12 +29,10 @@ def refuse_leakage(evidence: Evidence) -> None:
 
 def above_noise(evidence: Evidence, arms: list[Held]) -> bool:
     """Whether the arms' mean accuracy exceeds that of hash noise (or chance, without that control)."""
-    accuracy = evidence.accuracy_of_items(*arms)
     noise = evidence.controls.get(HASH_NOISE)
-    if noise is not None:
-        accuracy = accuracy - evidence.accuracy_of_items(noise)
-    bound = 0 if noise is not None else evidence.chance
-    return exceeds(crossed_mean(group_scores(accuracy, evidence.groups)), bound) < ABOVE_NOISE
+    if noise is None:
+        return exceeds(evidence.accuracy(arms), evidence.chance) < ABOVE_NOISE
+    return exceeds(evidence.accuracy(arms, [noise]), 0) < ABOVE_NOISE
 
 
 def saturated(evidence: Evidence, contrast: Contrast) -> bool:

@@ -2,9 +2,9 @@
 
 A class's gain is what the pretrained arm recognises of its items beyond the mean of the random initialisations, and
 the gains of all classes, weighted by their items, make the gain of the study. Each has the interval of `crossed`,
-over the groups of that class and the initialisations together: it covers the gain over other items of the class and
-other initialisations, for probes trained on as many items as here. It covers one class at a time. Whoever looks
-through all of them for the ones that stand out needs `p_value_holm`, corrected for the number of an encoder's classes.
+over the groups of that class and the initialisations together: it covers the gain over other items, trained on and
+tested, and other initialisations, with as many items as here. It covers one class at a time. Whoever looks through all
+of them for the ones that stand out needs `p_value_holm`, corrected for the number of an encoder's classes.
 
 A class may be recognised more often because it is named more often, at the others' cost; the confusion matrices tell.
 """
@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from trajprobe.compare.crossed import crossed_mean, group_scores
 from trajprobe.compare.evidence import Contrast, Evidence
 from trajprobe.compare.gain import interval
 from trajprobe.compare.holm import holm
@@ -31,25 +30,21 @@ def class_rows(
     """A row for each class with held-out items, in the order of the classes, for each encoder's contrast."""
     codes = np.unique(evidence.codes)
     for encoder, contrast in contrasts.items():
-        gains = [_class_gain(evidence, contrast, evidence.codes == code, confidence) for code in codes]
+        gains = [_class_gain(evidence, contrast, int(code), confidence) for code in codes]
         adjusted = holm([gain["p_value"] for gain in gains])
         for code, gain, p_value in zip(codes, gains, adjusted, strict=True):
             yield {"encoder": encoder, "label": evidence.classes[code], **gain, "p_value_holm": p_value}
 
 
-def _class_gain(
-    evidence: Evidence, contrast: Contrast, own: np.ndarray, confidence: float
-) -> dict[str, float]:
-    """own: (N,) whether an item is of the class. No gain leaves -1 to 1, and a few items cannot say that it does."""
-    ours = evidence.accuracy_of_items(contrast.pretrained)[:, own]
-    theirs = evidence.accuracy_of_items(*contrast.random)[:, own]
-    groups = np.unique(evidence.groups[own], return_inverse=True)[1]
-    estimate = crossed_mean(group_scores(ours - theirs, groups))
+def _class_gain(evidence: Evidence, contrast: Contrast, code: int, confidence: float) -> dict[str, float]:
+    """No gain leaves -1 to 1, and a few items cannot say that it does."""
+    own = evidence.codes == code
+    estimate = evidence.accuracy([contrast.pretrained], contrast.random, code)
     low, high, p_value = interval(estimate, confidence)
     return {
         "items": int(own.sum()),
-        "pretrained": float(ours.mean()),
-        "random": float(theirs.mean()),
+        "pretrained": float(evidence.accuracy_of_items(contrast.pretrained)[:, own].mean()),
+        "random": float(evidence.accuracy_of_items(*contrast.random)[:, own].mean()),
         "gain": estimate.mean,
         "gain_ci_low": max(low, -1.0),
         "gain_ci_high": min(high, 1.0),

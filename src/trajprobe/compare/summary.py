@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from trajprobe.compare.crossed import crossed_mean, group_scores
 from trajprobe.compare.evidence import Contrast, Evidence
 from trajprobe.compare.gain import Gain
 from trajprobe.compare.guards import COORDINATES, HASH_NOISE
@@ -49,8 +48,7 @@ def scores_of(evidence: Evidence, arms: Sequence[Held], confidence: float) -> di
         for repeat in range(len(held.predicted))
     ]
     mean = {name: float(np.mean([scores[name] for scores in each])) for name in each[0]}
-    correct = crossed_mean(group_scores(evidence.accuracy_of_items(*arms), evidence.groups))
-    low, high = interval(correct, int(evidence.groups.max()) + 1, confidence)
+    low, high = interval(evidence.accuracy(arms), int(evidence.groups.max()) + 1, confidence)
     accuracy = mean.pop("accuracy")
     return {"accuracy": accuracy, "accuracy_ci_low": low, "accuracy_ci_high": high, **mean}
 

@@ -50,7 +50,7 @@ def plan(
     """
     codes = np.asarray(codes)
     members = np.unique(np.asarray(groups, dtype=object), return_inverse=True)[1]
-    if split == "published" or (split == "auto" and any(splits)):
+    if is_published(split, splits):
         train, test = _published(members, splits)
         return [_with_inner(codes, members, classes, train, test, inner_folds, (seed, 0, 0))]
     why = f"{folds} folds (probe.folds) need at least {folds}"
@@ -66,6 +66,11 @@ def plan(
                 _with_inner(codes, members, classes, train, test, inner_folds, (seed, repeat, fold))
             )
     return result
+
+
+def is_published(split: str, splits: Sequence[str]) -> bool:
+    """Whether the data's own split is used: `split` asks for it, or leaves it to the data, and they have one."""
+    return split == "published" or (split == "auto" and any(splits))
 
 
 def deal(codes: np.ndarray, groups: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:

@@ -7,6 +7,8 @@ wide features (thousands of columns, hundreds of rows) as cheap as narrow ones.
 The strength is the one with the least log loss over the inner folds. Accuracy would be the obvious criterion, but on
 a hundred rows it is a step function whose ties are broken by luck; log loss uses every probability, and it also keeps
 the probabilities honest, which calibration and description lengths are about. Among equals the strongest wins.
+Strengths are tried from strong to weak until the loss has risen RISES times in a row: what follows is the slow climb of
+overfitting, and it is there that fits take longest.
 Strengths are per item: the loss is the mean over the training items plus strength / 2 * |coefficients|^2, which is
 scikit-learn's C = 1 / (strength * items), and 2 / (strength * items) for two classes, which it fits as one column.
 """
@@ -23,6 +25,7 @@ CONSTANT = 1e-7  # a column that varies less than this share of its size (float3
 NEGLIGIBLE = 1e-10  # share of the largest axis' energy below which an axis is rounding
 ROWS = 4096  # rows that are converted to float64 at once
 FORESIGHT = 0.75  # share of the last step along the path that the next one is expected to take
+RISES = 3  # of the inner loss in a row, after which weaker strengths are not tried
 COEFFICIENTS = 2**21  # that are fitted at once, which bounds the memory of the solver's history
 
 
@@ -45,7 +48,7 @@ class Axes:
 
 @dataclass(frozen=True)
 class Probe:
-    """A fitted probe. strength: the chosen one; inner_loss: (S,) mean held-out log loss of each strength tried."""
+    """A fitted probe. strength: the chosen one; inner_loss: mean held-out log loss of each strength tried, in order."""
 
     strength: float
     inner_loss: np.ndarray
@@ -75,14 +78,26 @@ def fit(
     """
     axes = principal_axes(features)
     rows = axes.apply(features)
-    path = _inner_path(rows, axes.energy, codes, n_classes, inner, strengths)
-    inner_loss = np.mean(
-        [_held_losses(rows, codes, held, fitted) for held, fitted in zip(inner, path, strict=True)], 0
-    )
+    path, inner_loss = _inner_path(rows, axes.energy, codes, n_classes, inner, strengths)
     best = int(np.argmin(inner_loss))
     start = path[..., best].mean(axis=0)[..., None]
     fitted = fit_all(rows, axes.energy, codes, n_classes, strengths[best : best + 1], start)
     return Probe(float(strengths[best]), inner_loss, axes, fitted[:, :, 0])
+
+
+def fit_folds(
+    features: np.ndarray, codes: np.ndarray, n_classes: int, folds: Sequence[np.ndarray], strength: float
+) -> list[np.ndarray]:
+    """What probes of one strength predict for the rows that each of `folds` holds out, each fitted on all others.
+
+    features: (N, D) finite, codes: (N,). The folds are fitted in one batch, on the axes of all rows.
+    """
+    axes = principal_axes(features)
+    rows = axes.apply(features)
+    weights, each = _without(len(rows), folds), np.arange(len(folds))
+    problems = Problems(rows, axes.energy, codes, n_classes, weights, each, np.full(len(folds), strength))
+    fitted = minimise(problems)
+    return [_logits(rows[held], fitted[..., fold]).argmax(axis=1) for fold, held in enumerate(folds)]
 
 
 def fit_all(
@@ -135,32 +150,49 @@ def _inner_path(
     n_classes: int,
     inner: Sequence[np.ndarray],
     strengths: np.ndarray,
-) -> np.ndarray:
-    """Coefficients (F, r + 1, K, S) of each inner fold at each strength.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients (F, r + 1, K, S) of each inner fold at each strength tried, and their mean held-out loss (S,).
 
     Strong penalties take a few iterations each and are solved in one batch. Weak ones take dozens: they follow two
     at a time, each starting where the path of the coefficients is heading, which saves half of the work.
     """
-    weights = np.ones((len(rows), len(inner)), np.float32)
-    for fold, held in enumerate(inner):
-        weights[held, fold] = 0
-    weights /= weights.sum(axis=0)
+    weights = _without(len(rows), inner)
     shape = (rows.shape[1] + 1, n_classes, len(inner))
     path = np.empty((*shape, len(strengths)), np.float32)
+    losses = np.empty(len(strengths))
     batch = max(1, COEFFICIENTS // math.prod(shape))
     done = 0
-    while done < len(strengths):
+    while done < len(strengths) and not _only_rises(losses[:done]):
         count = min(batch, len(strengths) // 2 if done == 0 else 2, len(strengths) - done) or 1
-        subset, tried = np.repeat(np.arange(len(inner)), count), strengths[done : done + count]
-        problems = Problems(rows, energy, codes, n_classes, weights, subset, np.tile(tried, len(inner)))
+        new = slice(done, done + count)
+        subset = np.repeat(np.arange(len(inner)), count)
+        problems = Problems(
+            rows, energy, codes, n_classes, weights, subset, np.tile(strengths[new], len(inner))
+        )
         start = None
         if done >= 2:
             heading = FORESIGHT * (path[..., done - 1] - path[..., done - 2])
             start = path[..., done - 1, None] + heading[..., None] * np.arange(1, count + 1)
             start = start.reshape(*shape[:2], -1)
-        path[..., done : done + count] = minimise(problems, start).reshape(*shape, count)
+        path[..., new] = minimise(problems, start).reshape(*shape, count)
+        losses[new] = np.mean(
+            [_held_losses(rows, codes, held, path[:, :, fold, new]) for fold, held in enumerate(inner)],
+            axis=0,
+        )
         done += count
-    return np.moveaxis(path, 2, 0)
+    return np.moveaxis(path[..., :done], 2, 0), losses[:done]
+
+
+def _without(n: int, folds: Sequence[np.ndarray]) -> np.ndarray:
+    """(n, F) float32 equal weights, summing to one, of the rows that each fold does not hold out."""
+    weights = np.ones((n, len(folds)), np.float32)
+    for fold, held in enumerate(folds):
+        weights[held, fold] = 0
+    return weights / weights.sum(axis=0)
+
+
+def _only_rises(losses: np.ndarray) -> bool:
+    return len(losses) > RISES and bool(np.all(np.diff(losses[-RISES - 1 :]) > 0))
 
 
 def _held_losses(rows: np.ndarray, codes: np.ndarray, held: np.ndarray, fitted: np.ndarray) -> np.ndarray:

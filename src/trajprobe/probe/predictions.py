@@ -3,7 +3,8 @@
 In memory an arm's predictions are arrays over repeats and items, because each item is held out once a repeat; in the
 file they are one row per item, arm, initialisation, repeat and fold, which anyone can read. The file's metadata hold
 the order of the classes and the digest of the item ids, so that a comparison can tell whether two files speak of the
-same items. Writing the same predictions twice gives the same bytes.
+same items, and what the probes did in halves of the items (see `halves`). Writing the same predictions twice gives
+the same bytes.
 """
 
 import json
@@ -59,13 +60,17 @@ class Arm:
 
 @dataclass(frozen=True)
 class Held:
-    """One arm's held-out predictions: (R, N) fold, predicted class and chosen strength, (R, N, K) probabilities."""
+    """One arm's held-out predictions: (R, N) fold, predicted class and chosen strength, (R, N, K) probabilities.
+
+    halves: (B, 2, K) items of each class that it gets right in the halves of B halvings.
+    """
 
     arm: Arm
     fold: np.ndarray
     predicted: np.ndarray
     strength: np.ndarray
     probability: np.ndarray
+    halves: np.ndarray = field(default_factory=lambda: np.zeros((0, 2, 0), int))
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,8 @@ class Predictions:
 
     codes: (N,) integers into `classes`. items: digest of all item ids of the study, held out or not. strengths: the
     ends of the grid that was searched. features: the metadata of the features that were probed: the encoder's card
-    and the provenance of its weights travel with what they led to.
+    and the provenance of its weights travel with what they led to. halves: (B, 2, K) items of each class that are
+    held out in the halves of B halvings.
     """
 
     item_ids: list[str]
@@ -85,6 +91,7 @@ class Predictions:
     strengths: tuple[float, float]
     arms: list[Held]
     features: Mapping[str, Any] = field(default_factory=dict)
+    halves: np.ndarray = field(default_factory=lambda: np.zeros((0, 2, 0), int))
 
 
 def write_predictions(path: Path | str, predictions: Predictions) -> None:
@@ -94,6 +101,8 @@ def write_predictions(path: Path | str, predictions: Predictions) -> None:
         "items": predictions.items,
         "strengths": list(predictions.strengths),
         "features": dict(predictions.features),
+        "halves": predictions.halves.tolist(),
+        "right_in_halves": [held.halves.tolist() for held in predictions.arms],
     }
     schema = SCHEMA.with_metadata({METADATA: json.dumps(described, sort_keys=True, ensure_ascii=False)})
     with atomic(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
@@ -156,12 +165,16 @@ def read_predictions(path: Path | str) -> Predictions:
         classes=classes,
         items=described["items"],
         strengths=(described["strengths"][0], described["strengths"][1]),
-        arms=[_held(table, classes, repeats) for table in tables],
+        arms=[
+            _held(table, classes, repeats, right)
+            for table, right in zip(tables, described["right_in_halves"], strict=True)
+        ],
         features=described["features"],
+        halves=_halves(described["halves"], classes),
     )
 
 
-def _held(table: pa.Table, classes: list[str], repeats: int) -> Held:
+def _held(table: pa.Table, classes: list[str], repeats: int, right: list[Any]) -> Held:
     encoder, arm, init, layer, pooling = (
         table[name][0].as_py() for name in ("encoder", "arm", "init", "layer", "pooling")
     )
@@ -172,7 +185,12 @@ def _held(table: pa.Table, classes: list[str], repeats: int) -> Held:
         predicted=_codes(table["predicted"], classes).reshape(repeats, -1),
         strength=table["strength"].to_numpy().reshape(repeats, -1),
         probability=probability.flatten().to_numpy().reshape(repeats, -1, len(classes)),
+        halves=_halves(right, classes),
     )
+
+
+def _halves(counts: list[Any], classes: list[str]) -> np.ndarray:
+    return np.array(counts, int).reshape(-1, 2, len(classes))
 
 
 def _codes(names: pa.ChunkedArray, classes: list[str]) -> np.ndarray:

@@ -1,0 +1,146 @@
+"""Is the comparison calibrated? Thousands of made-up studies whose true gain is known (see worlds.py).
+
+    python benchmarks/calibration.py --out benchmarks/calibration.json    # about an hour on 2 cores; resumes
+    python benchmarks/calibration.py --out benchmarks/calibration.json --table
+
+For every world and number of items, at a true gain of zero: how often p < 0.05, how often the 95 % interval holds the
+true gain (also that of the bootstrap, and of the interval without the part for the training items), and its mean
+width. At gains of 2, 5, 10 and 20 points: how often the verdict is `helps` (power). At a gain of just the region of
+practical equivalence: how often the verdict is wrongly `no_difference`.
+"""
+
+import argparse
+import json
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from trajprobe.compare.bootstrap import bca
+from trajprobe.compare.crossed import crossed_mean, group_scores
+from trajprobe.compare.gain import interval
+from worlds import Studies, World, calibrate
+
+WORLDS = [
+    World("narrow features", width=16, signal=3.0, noise=1.0),
+    World("wide features", width=128, signal=3.5, noise=2.2),
+    World("groups", width=32, signal=3.2, noise=1.3, group=4, common=0.5),
+    World("easy", width=32, signal=5.5, noise=1.0),
+    World("two classes", width=32, signal=2.0, noise=1.5, classes=2),
+    World("four seeds", width=32, signal=3.5, noise=1.3, seeds=4),
+]
+ITEMS = {40: 3000, 200: 2000, 1000: 800}  # and studies of so many
+GAINS = (0.02, 0.05, 0.10, 0.20)
+POWER_WORLD, POWER_STUDIES = "narrow features", 500
+SIZE = 50_000  # of a study's features; wide ones of 1000 items alone would take as long as all the others
+CONFIDENCE, BOOTSTRAP, EVERY = 0.95, 1000, 4  # every so many-th study is bootstrapped
+
+
+def judge(world: World, n: int, gain: float, studies: int) -> dict[str, Any]:
+    """What the comparison says of `studies` studies with this true gain."""
+    source = Studies(world, n, calibrate(world, n, gain), seed=n + round(1000 * gain))
+    found = []
+    for number in range(studies):
+        outcome = source.draw()
+        scores = group_scores(outcome.right[0] - outcome.right[1:], outcome.groups)
+        halves = outcome.halves[0] - outcome.halves[1:].mean(axis=0)
+        estimate = crossed_mean(scores, halves)
+        naive = interval(crossed_mean(scores), CONFIDENCE)
+        drawn = bca(scores, BOOTSTRAP, number, CONFIDENCE) if number % EVERY == 0 else (np.nan, np.nan)
+        accuracy = outcome.right.mean(axis=1)
+        spread = np.std(accuracy[1:], ddof=1)
+        found.append(
+            (estimate.mean, *interval(estimate, CONFIDENCE), *naive, *drawn, accuracy[1:].mean(), spread)
+        )
+    mean, low, high, p, naive_low, naive_high, naive_p, boot_low, boot_high, random, spread = np.array(
+        found
+    ).T
+    true = mean.mean()
+    drawn = np.isfinite(boot_low)
+
+    def holds(low: np.ndarray, high: np.ndarray) -> float:
+        return float(np.mean((low <= true) & (true <= high)))
+
+    return {
+        "world": world.name,
+        "items": n,
+        "asked": gain,
+        "true": float(true),
+        "studies": studies,
+        "random_accuracy": float(random.mean()),
+        "seeds_sd": float(spread.mean()),
+        "significant": float(np.mean(p < 1 - CONFIDENCE)),
+        "coverage": holds(low, high),
+        "helps": float(np.mean(low > 0)),
+        "width": float(np.mean(high - low)),
+        "naive_significant": float(np.mean(naive_p < 1 - CONFIDENCE)),
+        "naive_coverage": holds(naive_low, naive_high),
+        "bootstrap_coverage": holds(boot_low[drawn], boot_high[drawn]),
+        "inside_2": float(np.mean((low >= -0.02) & (high <= 0.02))),
+        "inside_5": float(np.mean((low >= -0.05) & (high <= 0.05))),
+    }
+
+
+def jobs() -> list[tuple[World, int, float, int]]:
+    """Everything that is measured: the nulls, then the gains of one world."""
+    nulls = [(world, n, 0.0, studies) for n, studies in ITEMS.items() for world in WORLDS if fits(world, n)]
+    power = next(world for world in WORLDS if world.name == POWER_WORLD)
+    return nulls + [(power, n, gain, POWER_STUDIES) for n in ITEMS for gain in GAINS]
+
+
+def fits(world: World, n: int) -> bool:
+    """Whether every class has enough groups for the folds, as trajprobe demands, and the features are not too many."""
+    return n // world.group >= 5 * world.classes and n * world.width <= SIZE
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Two Markdown tables: the nulls, and the gains."""
+    lines = [
+        "| items | world | studies | random arm (sd of seeds) | p < 0.05 | coverage | "
+        "without training part: p < 0.05 | coverage | bootstrap coverage | width, points |",
+        "| --- " * 10 + "|",
+    ]
+    for row in rows:
+        if row["asked"] == 0:
+            lines.append(
+                f"| {row['items']} | {row['world']} | {row['studies']:,} | {row['random_accuracy']:.0%} "
+                f"({100 * row['seeds_sd']:.1f}) | **{row['significant']:.1%}** | **{row['coverage']:.1%}** | "
+                f"{row['naive_significant']:.1%} | {row['naive_coverage']:.1%} | {row['bootstrap_coverage']:.1%} | "
+                f"{100 * row['width']:.1f} |"
+            )
+    lines += [
+        "",
+        "| items | true gain, points | studies | found to help | coverage | no difference within ±2 | within ±5 |",
+        "| --- " * 7 + "|",
+    ]
+    for row in rows:
+        if row["asked"] > 0 or row["world"] == POWER_WORLD:
+            lines.append(
+                f"| {row['items']} | {100 * row['true']:.1f} | {row['studies']:,} | {row['helps']:.1%} | "
+                f"{row['coverage']:.1%} | {row['inside_2']:.1%} | {row['inside_5']:.1%} |"
+            )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, required=True, help="where results are kept, and found again")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--table", action="store_true", help="only print what was found so far")
+    options = parser.parse_args()
+    rows = json.loads(options.out.read_text()) if options.out.exists() else []
+    if not options.table:
+        known = {(row["world"], row["items"], row["asked"]) for row in rows}
+        missing = [job for job in jobs() if (job[0].name, job[1], job[2]) not in known]
+        with threadpool_limits(1), ProcessPoolExecutor(options.workers) as pool:
+            for row in pool.map(judge, *zip(*missing, strict=True)) if missing else ():
+                rows.append(row)
+                options.out.write_text(json.dumps(rows, indent=1) + "\n")
+                print(row, flush=True)
+    print(table(sorted(rows, key=lambda row: (row["items"], row["asked"]))))
+
+
+if __name__ == "__main__":
+    main()
