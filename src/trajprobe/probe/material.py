@@ -21,7 +21,8 @@ class Material:
     """N items and the arms to probe on them.
 
     digest: of the item ids. codes: (N,) integers into the classes. arms: each with its (N, D) rows, the headline
-    representation first. folds: in order of repeat and fold. halvings: of the same items. strengths: from strong to weak.
+    representation first. folds: in order of repeat and fold. halvings: of the same items. strengths: from strong to
+    weak.
     """
 
     digest: str
