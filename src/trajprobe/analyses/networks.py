@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-RATE = 3e-3
+RATE = 1e-2
 BATCH = 128
 DECAYS = (0.01, 0.1, 1.0)
 LOOKS = 20  # how often in a training the inner folds are looked at
