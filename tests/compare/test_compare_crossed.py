@@ -74,3 +74,35 @@ def test_copies_of_an_item_in_one_group_add_no_certainty() -> None:
     once = crossed_mean(group_scores(values, np.arange(50)))
     thrice = crossed_mean(group_scores(np.repeat(values, 3, axis=1), np.repeat(np.arange(50), 3)))
     assert (thrice.mean, thrice.error, thrice.freedom) == pytest.approx((once.mean, once.error, once.freedom))
+
+
+def test_halves_add_what_training_items_cause() -> None:
+    """Items that are tested and what probes learned, both drawn: the error is that of their sum."""
+    seeds, groups, learned, rng = 8, 200, 0.05, np.random.default_rng(4)
+    errors, means = [], []
+    for _ in range(2000):
+        scores = drawn(rng, seeds, groups, (0.0, 0.5, 0.8))
+        # Half of the items teach with four times the variance; a halving parts the tested items at random.
+        taught = learned * rng.normal()
+        sides = np.argsort(rng.random((20, groups)), axis=1) < groups // 2
+        of_items = scores.mean(axis=0)
+        halves = np.stack(
+            [np.where(side, of_items, 0).sum(1) / (groups // 2) for side in (sides, ~sides)], axis=1
+        )
+        halves += 2 * learned * rng.normal(size=halves.shape)
+        estimate = crossed_mean(scores + taught, halves)
+        errors.append(estimate.error**2)
+        means.append(estimate.mean)
+    assert np.mean(errors) == pytest.approx(np.var(means), rel=0.1)
+
+
+def test_halves_that_differ_as_items_do_add_nothing() -> None:
+    scores = drawn(np.random.default_rng(5), 4, 60, (0.2, 0.5, 0.5))
+    alone = crossed_mean(scores)
+    assert crossed_mean(scores, np.full((20, 2), 0.3)) == alone
+    assert crossed_mean(scores, np.zeros((0, 2))) == alone
+    apart = crossed_mean(scores, np.tile([-3.0, 3.0], (20, 1)))
+    assert apart.mean == alone.mean
+    assert apart.error > alone.error
+    # All of the variance is then from halves, of which there are 20.
+    assert crossed_mean(np.zeros((4, 60)), np.tile([-3.0, 3.0], (20, 1))).freedom == pytest.approx(20)

@@ -4,7 +4,7 @@ strength and predictions of GridSearchCV over the same folds. Closed forms where
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, PredefinedSplit, cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
 from trajprobe.probe import logistic, solver
@@ -83,12 +83,40 @@ def test_strength_and_predictions_are_those_of_grid_search(width, signal):
     ).fit(scaler.transform(features), codes)
     assert STRENGTHS[search.best_index_] == probe.strength
     # Where the penalty is weak the optimum is flat: coefficients, and held-out losses, are known less exactly.
-    firm = STRENGTHS >= 1e-2
-    assert probe.inner_loss[firm] == pytest.approx(-search.cv_results_["mean_test_score"][firm], abs=3e-3)
+    firm = STRENGTHS[: len(probe.inner_loss)] >= 1e-2
+    every = -search.cv_results_["mean_test_score"]
+    assert probe.inner_loss[firm] == pytest.approx(every[: len(firm)][firm], abs=3e-3)
     model = LogisticRegression(C=1 / (probe.strength * 90), max_iter=5000, tol=1e-6)
     model.fit(scaler.transform(features), codes)
     expected = model.predict_proba(scaler.transform(new))
     assert probe.probabilities(new) == pytest.approx(expected, abs=5e-3)
+
+
+def test_weak_strengths_are_left_out_only_behind_three_rises(monkeypatch):
+    features, codes = sample(90, 60, 3, 0.0)
+    probe = fit(features, codes, 3, inner_folds(90), STRENGTHS)
+    tried = len(probe.inner_loss)
+    assert tried < len(STRENGTHS)
+    assert (np.diff(probe.inner_loss)[-3:] > 0).all()
+    monkeypatch.setattr(logistic, "RISES", len(STRENGTHS))
+    whole = fit(features, codes, 3, inner_folds(90), STRENGTHS)
+    assert len(whole.inner_loss) == len(STRENGTHS)
+    assert whole.inner_loss[:tried].tobytes() == probe.inner_loss.tobytes()
+    assert whole.probabilities(features).tobytes() == probe.probabilities(features).tobytes()
+
+
+def test_folds_in_one_batch_are_sklearns_cross_val_predict():
+    features, codes = sample(120, 15, 3, 0.4)
+    fold_of = np.random.default_rng(5).permutation(120) % 4
+    predicted = logistic.fit_folds(
+        features, codes, 3, [np.flatnonzero(fold_of == fold) for fold in range(4)], 0.03
+    )
+    # The axes, and so the scale of a column, are those of all rows; the penalty is on the 90 that are trained on.
+    standard = StandardScaler().fit_transform(features.astype(np.float64))
+    model = LogisticRegression(C=1 / (0.03 * 90), max_iter=5000, tol=1e-7)
+    expected = cross_val_predict(model, standard, codes, cv=PredefinedSplit(fold_of))
+    ours = np.concatenate(predicted)[np.argsort(np.argsort(fold_of, kind="stable"))]
+    assert np.mean(ours == expected) > 0.99
 
 
 def test_a_rotation_keeps_distances_and_a_scale_changes_nothing():

@@ -17,6 +17,7 @@ def held(arm, repeats, n, n_classes, seed=0):
         predicted=probability.argmax(axis=2),
         strength=rng.choice([0.1, 1.0], (repeats, n)),
         probability=probability,
+        halves=rng.integers(0, 3, (4, 2, n_classes)),
     )
 
 
@@ -35,6 +36,7 @@ def predictions():
         items="digest",
         strengths=(1e-4, 100.0),
         arms=[held(arm, 2, 7, 3, seed) for seed, arm in enumerate(arms)],
+        halves=np.full((4, 2, 3), 3),
     )
 
 
@@ -48,9 +50,10 @@ def test_what_is_written_is_read_back(predictions, tmp_path):
     )
     assert (back.items, back.strengths) == ("digest", (1e-4, 100.0))
     assert np.array_equal(back.codes, predictions.codes)
+    assert np.array_equal(back.halves, predictions.halves)
     for one, other in zip(predictions.arms, back.arms, strict=True):
         assert one.arm == other.arm
-        for name in ("fold", "predicted", "strength", "probability"):
+        for name in ("fold", "predicted", "strength", "probability", "halves"):
             assert np.array_equal(getattr(one, name), getattr(other, name)), name
 
 
