@@ -1,9 +1,10 @@
 """Holm, McNemar, the corrected t-test, effect size, power and the interval of a proportion, each against an
-independent implementation, a published example or a closed form."""
+independent implementation (baycomp, SciPy), a published example or a closed form."""
 
 from itertools import product
 from math import comb
 
+import baycomp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -66,6 +67,14 @@ def test_the_rope_by_integrating_the_posterior() -> None:
     assert low == pytest.approx((draws < -0.02).mean(), abs=4e-3)
     assert high == pytest.approx((draws > 0.02).mean(), abs=4e-3)
     assert low + inside + high == pytest.approx(1)
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_the_rope_is_baycomps(runs: int) -> None:
+    rng = np.random.default_rng(runs)
+    ours, theirs = rng.normal(0.80, 0.04, 5 * runs), rng.normal(0.78, 0.05, 5 * runs)
+    expected = baycomp.CorrelatedTTest.probs(theirs, ours, rope=0.02, runs=runs)
+    assert corrected(ours - theirs, 1 / 4).rope(0.02) == pytest.approx(expected, abs=1e-12)
 
 
 def test_folds_that_all_agree_have_no_spread() -> None:

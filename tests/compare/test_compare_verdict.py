@@ -12,7 +12,7 @@ from trajprobe.compare.verdict import Verdict, decide
 GAIN = Gain(
     value=0.193, low=0.151, high=0.234, bootstrap_low=0.15, bootstrap_high=0.23, p_value=1e-9,
     estimate=Estimate(0.193, 0.02, 50.0), seeds=8, detectable=0.057, rank=1, hedges_g=4.0, mcnemar_p=1e-8,
-    resampled=None,
+    resampled=None, halved=True,
 )  # fmt: skip
 SETTINGS: dict[str, Any] = {
     "p_adjusted": 1e-9, "encoders": 1, "confidence": 0.95, "rope": 0.02, "pretrained_above_noise": True,
@@ -50,6 +50,12 @@ def test_the_sentence_is_plain_and_carries_the_figures() -> None:
     assert found.warning == ""
     assert "four times in five" in verdict(-0.03, 0.03, p_adjusted=0.9).sentence
     assert "±2 points" in verdict(-0.01, 0.01, p_adjusted=0.9).sentence
+
+
+def test_classes_too_small_to_be_halved_are_told() -> None:
+    found = decide(replace(GAIN, halved=False), **SETTINGS)
+    assert found.word == "helps"
+    assert "too few items to be halved" in found.warning
 
 
 def test_two_arms_at_the_level_of_noise_differ_by_luck() -> None:

@@ -5,7 +5,8 @@ each other, and the mean is taken over the cells where they meet: Owen's pigeonh
 bootstrap, Annals of Applied Statistics 1, 2007). All arms of an item move together, so the comparison stays paired.
 It assumes nothing about the shape of the distribution; but with a handful of seeds it cannot know more of their
 spread than those show, and its interval is too narrow for them by a factor of about sqrt((S - 1) / S) and by the
-normal quantile in place of Student's. So it stands beside the interval of `crossed`, as a check on its normality.
+normal quantile in place of Student's; nor does it know what other training items would change. So it stands beside
+the interval of `crossed`, as a check on its normality.
 """
 
 import numpy as np

@@ -2,7 +2,7 @@
 
 The pretrained encoder is one given thing; the items and the random seeds are samples, of the motion one could have
 recorded and of the initialisations one could have drawn. So the gain is for all such items and seeds, and its
-interval covers both (see `crossed`). Every item counts with the share of repeats in which it is classified rightly.
+interval covers both, items also as what the probes were trained on (see `crossed`). Every item counts with the share of repeats in which it is classified rightly.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,8 @@ class Gain:
     low, high: the interval; p_value is below 1 - confidence exactly where it excludes zero. bootstrap_low,
     bootstrap_high: the bootstrap's interval, beside it. seeds: random initialisations. detectable: the smallest gain
     found with a power of 80 %. rank: of the pretrained arm among itself and the seeds. hedges_g: None where the
-    seeds do not differ. resampled: None without several folds.
+    seeds do not differ. resampled: None without several folds. halved: whether the interval covers what other training
+    items would change; it cannot where a class is too small to be halved.
     """
 
     value: float
@@ -43,6 +44,7 @@ class Gain:
     hedges_g: float | None
     mcnemar_p: float
     resampled: Resampled | None
+    halved: bool
 
 
 def estimate_gain(evidence: Evidence, contrast: Contrast, settings: Compare) -> Gain:
@@ -70,6 +72,7 @@ def estimate_gain(evidence: Evidence, contrast: Contrast, settings: Compare) -> 
             evidence.hits(contrast.pretrained), np.stack([evidence.hits(held) for held in contrast.random])
         ),
         resampled=_resampled(evidence, contrast),
+        halved=len(evidence.halves) > 0,
     )
 
 

@@ -61,6 +61,11 @@ def decide(
         warnings.append(
             "one random initialisation stands for all; raise features.random_inits to know their spread"
         )
+    if not gain.halved:
+        warnings.append(
+            "a class has too few items to be halved, so the interval does not know what other training items would "
+            "change, and is too narrow; give more items of it"
+        )
     if word == "inconclusive" and excludes_zero is False and (gain.low > 0 or gain.high < 0):
         warnings.append(f"not significant after Holm's correction over {encoders} encoders")
     figures = (
