@@ -6,7 +6,7 @@ import torch
 
 from trajprobe.errors import UserError
 
-BATCH = 8  # clips; the largest encoder at 128 pixels then needs about 2 GB
+BATCH = 8  # clips; the largest encoder at 128 pixels then needs about 3 GB
 
 
 def device() -> torch.device:
