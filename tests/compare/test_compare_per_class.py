@@ -22,9 +22,11 @@ def evidence(
     repeats: int = 2,
     group: int = 1,
     levels: tuple[float, float, float] = (0.9, 0.6, 0.3),
+    halvings: int = 0,
 ) -> Evidence:
     """Three classes in turn; the pretrained arm hits each at its level, random ones at half of that and a seed's own
-    luck. group: items in a row that belong together (and then need not be of one class)."""
+    luck. group: items in a row that belong together (and then need not be of one class). halvings: in each half of
+    which every class has twelve items."""
     codes = np.arange(count) % 3
     hard = rng.normal(0, 0.1, count)
 
@@ -35,20 +37,28 @@ def evidence(
         probability = np.broadcast_to(((1 - confidence) / 3)[..., None], (repeats, count, 4)).copy()
         np.put_along_axis(probability, predicted[..., None], confidence[..., None], axis=-1)
         fold = np.zeros((repeats, count), int)
-        return Held(Arm("e", arm, init, "mid", "mean"), fold, predicted, np.ones(fold.shape), probability)
+        halves = rng.integers(0, 13, (halvings, 2, 4))
+        place = Arm("e", arm, init, "mid", "mean")
+        return Held(place, fold, predicted, np.ones(fold.shape), probability, halves)
 
     level = np.array(levels)[codes]
     random = [held("random", init, level / 2 + rng.normal(0, 0.05)) for init in range(seeds)]
     contrast = Contrast(held("pretrained", 0, level), random)
-    return Evidence(codes, np.arange(count) // group, CLASSES, {"e": [contrast]}, {}, (1e-4, 1e2))
+    halves = np.full((halvings, 2, 4), 12)
+    return Evidence(codes, np.arange(count) // group, CLASSES, {"e": [contrast]}, {}, (1e-4, 1e2), halves)
 
 
 def rows(of: Evidence, confidence: float = 0.95) -> list[dict]:
     return list(class_rows(of, {"e": of.contrasts["e"][0]}, confidence))
 
 
-def anova(table: np.ndarray, confidence: float) -> tuple[float, float, float]:
-    """Mean, half width and p-value of an (S, G) table, from sums of squares over its single entries."""
+def anova(
+    table: np.ndarray, halves: list[tuple[float, float]], confidence: float
+) -> tuple[float, float, float]:
+    """Mean, half width and p-value of an (S, G) table, from sums of squares over its single entries.
+
+    halves: the mean in both halves of some halvings, which tell what training adds (see `crossed`).
+    """
     seeds, groups = table.shape
     entries = [(s, g, table[s, g]) for s in range(seeds) for g in range(groups)]
     mean = sum(x for *_, x in entries) / len(entries)
@@ -58,20 +68,25 @@ def anova(table: np.ndarray, confidence: float) -> tuple[float, float, float]:
     ms_column = sum((column[g] - mean) ** 2 for _, g, _ in entries) / (groups - 1)
     ms_rest = sum((x - row[s] - column[g] + mean) ** 2 for s, g, x in entries) / ((seeds - 1) * (groups - 1))
     # Expected mean squares of two crossed random factors: the mean's variance is (rows + columns - rest) / (S G).
-    square, freedom = ms_column, groups - 1.0
+    square, parts = ms_column, ms_column**2 / (groups - 1)
     if ms_row > ms_rest:
-        square = ms_row + ms_column - ms_rest
-        freedom = square**2 / (
-            ms_row**2 / (seeds - 1) + ms_column**2 / (groups - 1) + ms_rest**2 / ((seeds - 1) * (groups - 1))
-        )
+        square += ms_row - ms_rest
+        parts += ms_row**2 / (seeds - 1) + ms_rest**2 / ((seeds - 1) * (groups - 1))
+    if halves:
+        # Half the squared difference of two halves is a half's variance: twice that of the items, and the training's.
+        of_half = sum((one - other) ** 2 for one, other in halves) / 2 / len(halves)
+        training = max(0, of_half * len(entries) - 2 * ms_column) / 4
+        square += training
+        parts += training**2 / len(halves)
+    freedom = square**2 / parts
     error = max((square / len(entries)) ** 0.5, 0.5 / groups)
     half = student.ppf(0.5 + confidence / 2, freedom) * error
     return mean, half, 2 * student.cdf(-abs(mean) / error, freedom)
 
 
-@pytest.mark.parametrize("confidence", [0.95, 0.8])
-def test_the_interval_is_that_of_the_analysis_of_variance(confidence: float) -> None:
-    given = evidence(np.random.default_rng(0))
+@pytest.mark.parametrize(("confidence", "halvings"), [(0.95, 0), (0.8, 0), (0.95, 6)])
+def test_the_interval_is_that_of_the_analysis_of_variance(confidence: float, halvings: int) -> None:
+    given = evidence(np.random.default_rng(0), halvings=halvings)
     contrast = given.contrasts["e"][0]
     found = rows(given, confidence)
     assert [row["label"] for row in found] == CLASSES[:3]
@@ -79,7 +94,8 @@ def test_the_interval_is_that_of_the_analysis_of_variance(confidence: float) -> 
         own = given.codes == code
         ours = (contrast.pretrained.predicted == code)[:, own].mean(axis=0)
         table = np.stack([ours - (held.predicted == code)[:, own].mean(axis=0) for held in contrast.random])
-        mean, half, p_value = anova(table, confidence)
+        apart = contrast.pretrained.halves - np.mean([held.halves for held in contrast.random], axis=0)
+        mean, half, p_value = anova(table, [tuple(pair) for pair in apart[:, :, code] / 12], confidence)
         assert row["items"] == own.sum() == 30
         assert row["gain"] == pytest.approx(mean)
         assert (row["gain_ci_low"], row["gain_ci_high"]) == pytest.approx((mean - half, mean + half))
