@@ -4,8 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from rich.console import Console
 
 from trajprobe.commands import listing
+from trajprobe.encoders.magvit2_model import Magvit2Encoder
+from trajprobe.encoders.open_magvit2 import architecture as magvit2_architecture
+from trajprobe.encoders.stem import Stem
+from trajprobe.encoders.stem import architecture as stem_architecture
 from trajprobe.errors import UserError
 from trajprobe.params.encoder_card import load_encoder_card
 from trajprobe.trajectories.families import FAMILIES
@@ -37,6 +43,36 @@ def test_every_card_of_the_repository_has_a_row(
     assert "CC-BY-NC-4.0" in shown
     assert "304 M" in shown
     assert "facebook/dinov2-base" in shown
+
+
+@pytest.mark.parametrize("width", [80, 120, 140])
+def test_no_figure_and_no_licence_is_cut_off(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(listing, "console", lambda: Console(width=width, highlight=False))
+    listing.encoders()
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    for heading in ("size", "licence", "on disk"):
+        assert heading in shown
+    assert max(map(len, shown.splitlines())) <= width
+
+
+@pytest.mark.parametrize("name", ["magvit2_mini", "open_magvit2", "open_magvit2_stem"])
+def test_the_size_that_a_card_tells_is_that_of_its_architecture(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    card = load_encoder_card(name)
+    with torch.device("meta"):
+        model = (
+            Stem(stem_architecture(card), card.input)
+            if card.family == "stem"
+            else Magvit2Encoder(magvit2_architecture(card))
+        )
+    millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    assert card.parameters == pytest.approx(millions, rel=0.05)
 
 
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in ROOT.glob("models/*/card.yaml")))

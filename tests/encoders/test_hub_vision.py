@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+import yaml
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
@@ -302,6 +303,46 @@ def test_an_eleventh_encoder_takes_ten_lines_of_yaml(
     assert maps["last"].grid.shape == (2, 5, 4, 4, 16)
     torch.testing.assert_close(maps["last"].grid[1, 3, 2, 1], expected.last_hidden_state[8, :, 2, 1])
     torch.testing.assert_close(maps["pooled"].grid.flatten(), expected.pooler_output.flatten())
+
+
+@pytest.mark.parametrize("kind", ["Swin", "Swinv2", "Hiera"])
+def test_a_network_that_merges_its_patches_on_the_way(kind: str, tmp_path: Path) -> None:
+    """Maps become coarser from layer to layer; the library's own rearrangement of them is the oracle."""
+    settings: dict[str, Any] = {"depths": [1, 1], "num_heads": [2, 2], "embed_dim": 12}
+    settings |= {"image_size": 32, "patch_size": 4, "window_size": 4}
+    if kind == "Hiera":
+        settings = {"embed_dim": 8, "image_size": [64, 64], "depths": [1, 1, 1, 1], "num_heads": [1, 1, 1, 1]}
+    side = 64 if kind == "Hiera" else 32
+    with tiny_hub.silent(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = getattr(transformers, f"{kind}Model")(
+            getattr(transformers, f"{kind}Config")(**settings)
+        ).eval()
+        model.save_pretrained(tmp_path / "published")
+    processor = {"resample": 3, "size": side, **tiny_hub.HALVES}
+    (tmp_path / "published" / "preprocessor_config.json").write_text(json.dumps(processor))
+    made = EncoderCard.model_validate(
+        {
+            **yaml.safe_load(ELEVENTH),
+            "architecture": {},
+            "weights": {"file": str(tmp_path / "published")},
+            "input": {"frames": "any", "size": side, "scale": "processor"},
+        }
+    )
+    (tmp_path / "weights").mkdir()
+    fetch(made, tmp_path / "weights")
+    encoder = hub_vision.load(made, tmp_path / "weights", CPU)
+    shown = clips(2, 3, side)
+    with torch.inference_mode():
+        maps = encoder.encode(shown, encoder.layers)
+        pixels = parse_processor(processor, "")(shown.flatten(0, 1))
+        expected = model(pixels, output_hidden_states=True)
+    for index, values in enumerate(expected.reshaped_hidden_states):
+        channels = expected.hidden_states[index].shape[-1]
+        grid = values if values.shape[-1] == channels else values.permute(0, 2, 3, 1)
+        torch.testing.assert_close(maps[f"hidden.{index}"].grid.flatten(0, 1), grid, atol=1e-5, rtol=1e-4)
+    assert maps["hidden.0"].grid.shape[2] > maps["last"].grid.shape[2]
+    assert maps["pooled"].grid.shape[:4] == (2, 3, 1, 1)
 
 
 def test_without_transformers_its_family_says_what_to_install(

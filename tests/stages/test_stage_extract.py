@@ -1,6 +1,8 @@
 """Stage extract on a small real encoder: rows are what the encoder gives for each clip, in the order of the items;
 twice the same bytes, with any batch the same numbers; and what does not fit is told in one line."""
 
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +156,27 @@ def test_more_initialisations_only_add(clips: np.ndarray) -> None:
     after = read_features(paths.features("small")).arrays["random/mid/mean_std"]
     assert np.array_equal(after[:2], before)
     assert len(set(Path("cache").rglob("*.shard")) - shards) == 2
+
+
+def test_one_model_at_a_time_is_in_memory(clips: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive: weakref.WeakSet[object] = weakref.WeakSet()
+    built = 0
+
+    def counted(make: Callable[..., open_magvit2.OpenMagvit2]) -> Callable[..., open_magvit2.OpenMagvit2]:
+        def run(*arguments: object) -> open_magvit2.OpenMagvit2:
+            nonlocal built
+            assert len(alive) == 0
+            encoder = make(*arguments)
+            alive.add(encoder)
+            built += 1
+            return encoder
+
+        return run
+
+    for name in ("load", "initialise"):
+        monkeypatch.setattr(open_magvit2, name, counted(getattr(open_magvit2, name)))
+    stage.run(params(random_inits=3), "small")
+    assert built == 4 + 2  # each arm for its clips, and two of them for the certificate of order
 
 
 def test_a_small_cache_still_gives_the_result(clips: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from trajprobe import paths
 from trajprobe.commands.console import console
@@ -27,21 +28,28 @@ def encoders() -> None:
     names = sorted(card.parent.name for card in Path().glob("models/*/card.yaml"))
     if not names:
         raise UserError("models/: has no encoder's card; run this in the root of the repository")
-    table = Table(
-        "encoder, weights", "what it is", "trained", "parameters", "licence", "on disk", box=SIMPLE_HEAD
-    )
-    table.columns[0].overflow, table.columns[0].min_width = "fold", 32
-    table.columns[3].justify = table.columns[5].justify = "right"
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("encoder, weights", overflow="fold", min_width=19)
+    table.add_column("what it is, how it was trained", min_width=20)
+    table.add_column(
+        "size", justify="right", no_wrap=True
+    )  # short ones keep their width on a narrow terminal
+    table.add_column("licence", no_wrap=True)
+    table.add_column("on disk", justify="right", no_wrap=True)
     for name in names:
         card = load_encoder_card(name)
         size, parameters = _on_disk(name)
         parameters = f"{card.parameters:g} M" if card.parameters else parameters
+        what = Text(card.summary) if card.training == "none" else Text(f"{card.summary}\n{card.training}")
+        what.stylize("dim", len(card.summary))
         table.add_row(
-            f"[bold]{name}[/]\n{_source(card)}", card.summary, card.training, parameters, card.licence, size
+            Text.assemble((name, "bold"), "\n", _source(card)), what, parameters, card.licence, size
         )
     out = console()
     out.print(table)
-    out.print("Name some in params.yaml under encoders; `dvc repro fetch@NAME` obtains one.")
+    out.print(
+        "Size in millions of parameters. Name some in params.yaml under encoders; `dvc repro fetch@NAME` obtains one."
+    )
 
 
 def families() -> None:

@@ -89,7 +89,7 @@ class HubModel:
         output = self.call(
             **{self.pixels: pixels}, output_hidden_states=hidden, **self.architecture.arguments
         )
-        values = {f"hidden.{index}": value for index, value in enumerate(output.get("hidden_states") or ())}
+        values = {f"hidden.{index}": value for index, value in enumerate(_hidden(output))}
         for name, field in (("last", "last_hidden_state"), ("pooled", "pooler_output")):
             if output.get(field) is not None:
                 values[name] = output[field]
@@ -130,6 +130,20 @@ class HubModel:
         else:
             grid = patches.reshape(count, groups * times, height, width, channels)
         return FeatureMap(grid.float(), cls)
+
+
+def _hidden(output: Any) -> list[torch.Tensor]:
+    """The hidden states, tokens in the order of the picture.
+
+    Hiera keeps its tokens window by window and hands out a rearranged copy (n, h, w, C) beside them. Swin's copy has
+    channels first and tokens that were in order already.
+    """
+    states = list(output.get("hidden_states") or ())
+    for index, copy in enumerate(output.get("reshaped_hidden_states") or ()):
+        channels = states[index].shape[-1]
+        if copy.shape[-1] == channels and copy.shape[1] != channels:
+            states[index] = copy.flatten(1, 2)
+    return states
 
 
 def build(card: EncoderCard, folder: Path) -> HubModel:

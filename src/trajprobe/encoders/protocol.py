@@ -29,7 +29,11 @@ class FeatureMap:
 
 
 class Encoder(Protocol):
-    """A frozen encoder on one device, in evaluation mode."""
+    """A frozen encoder on one device, in evaluation mode.
+
+    One that joins frames into positions in time may also say how many, in `tubelet`; the order certificate then keeps
+    them together. Without it every frame is a position of its own.
+    """
 
     layers: Sequence[str]  # every layer that can be asked for, shallow to deep
 

@@ -12,6 +12,9 @@ Clips are shown in three disorders, and what the features move by is set against
 `shuffled` permutes whole tubelets, the runs of frames that a model joins into one position in time: a model without a
 clock then moves by nothing but rounding, though it may well see motion inside a tubelet. `reversed` plays the clip
 backwards. `static` shows one frame, the middle one, for all: how much motion matters at all.
+
+Of the random initialisations the first is certified and stands for the others: an architecture has a clock at the start
+or has none, whatever the seed. To build a large model anew for each seed would cost far more than its few clips.
 """
 
 from collections.abc import Callable, Mapping

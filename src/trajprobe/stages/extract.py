@@ -53,6 +53,12 @@ def run(params: Params, encoder: str) -> str:
     target = paths.features(encoder)
     description = f"extracting with {encoder} on {settings.device}"
     with progress(description, len(items) * len(arms), "clips") as advance:
+        # Before the shards: an arm's encoder stays in memory while its shards are made, and there is to be one at a
+        # time. The first initialisation stands for all (see features/order.py).
+        order = {
+            name: certificate(arm, clips, card.input, settings, cache)
+            for name, arm in (("pretrained", arms[0]), ("random", arms[1]))
+        }
         shards = extract(clips, arms, settings, cache, advance)
         first = next(shards)  # tells the widths
         shapes: dict[str, tuple[int, ...]] = {}
@@ -67,10 +73,7 @@ def run(params: Params, encoder: str) -> str:
             "weights": arms[0].identity["weights"],
             "card": card.model_dump(),
             "provenance": provenance,
-            "order": {
-                name: certificate(arm, clips, card.input, settings, cache)
-                for name, arm in (("pretrained", arms[0]), ("random", arms[1]))
-            },
+            "order": order,
         }
         with create_features(target, shapes, metadata) as put:
             for index, start, arrays in chain([first], shards):
