@@ -31,9 +31,9 @@ WORLDS = [
     World("two classes", width=32, signal=2.0, noise=1.5, classes=2),
     World("four seeds", width=32, signal=3.5, noise=1.3, seeds=4),
 ]
-ITEMS = {40: 3000, 200: 2000, 1000: 800}  # and studies of so many
+ITEMS = {40: 2500, 200: 1500, 1000: 600}  # and studies of so many
 GAINS = (0.02, 0.05, 0.10, 0.20)
-POWER_WORLD, POWER_STUDIES = "narrow features", 500
+POWER_WORLD, POWER_STUDIES = "narrow features", 400
 SIZE = 50_000  # of a study's features; wide ones of 1000 items alone would take as long as all the others
 CONFIDENCE, BOOTSTRAP, EVERY = 0.95, 1000, 4  # every so many-th study is bootstrapped
 

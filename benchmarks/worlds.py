@@ -121,10 +121,10 @@ def held_out(features: np.ndarray, codes: np.ndarray, folds: list[np.ndarray]) -
 
 def calibrate(world: World, n: int, gain: float) -> float:
     """The noise of the pretrained encoder at which the mean gain over a few hundred studies is `gain`."""
-    studies = 150 if n > 500 else 400
+    studies = 100 if n > 500 else 250
     tried: dict[float, float] = {}
     low, high = np.log(world.noise) - 3, np.log(world.noise) + 1.5
-    for _ in range(10):
+    for _ in range(8):
         middle = (low + high) / 2
         source = Studies(world, n, float(np.exp(middle)), seed=1, halvings=0)
         right = [source.draw().right.mean(axis=1) for _ in range(studies)]
