@@ -79,6 +79,14 @@ def test_every_card_runs_from_the_hub_to_the_comparison(
     for encoder in params.encoders:
         assert [row["arm"] for row in rows if row["encoder"] == encoder] == ["pretrained", "random", "random"]
 
+    # One comparison: Holm's procedure over all of them, of its own writing here.
+    judged = [row for row in rows if row["arm"] == "pretrained"]
+    judged.sort(key=lambda row: float(row["p_value"]))
+    least = 0.0
+    for rank, row in enumerate(judged):
+        least = min(1.0, max(least, float(row["p_value"]) * (len(judged) - rank)))
+        assert float(row["p_adjusted"]) == pytest.approx(least, rel=1e-3, abs=1e-5)
+
     encoder = "xclip_b32"
     once = hashlib.sha256(paths.features(encoder).read_bytes()).hexdigest()
     monkeypatch.setenv("TRAJPROBE_CACHE", str(project / "another cache"))
