@@ -17,6 +17,7 @@ GAIN = Gain(
 SETTINGS: dict[str, Any] = {
     "p_adjusted": 1e-9, "encoders": 1, "confidence": 0.95, "rope": 0.02, "pretrained_above_noise": True,
     "random_above_noise": True, "saturated": False, "confounded": False,
+    "at_edge": 0.0,
 }  # fmt: skip
 
 
@@ -50,6 +51,13 @@ def test_the_sentence_is_plain_and_carries_the_figures() -> None:
     assert found.warning == ""
     assert "four times in five" in verdict(-0.03, 0.03, p_adjusted=0.9).sentence
     assert "±2 points" in verdict(-0.01, 0.01, p_adjusted=0.9).sentence
+
+
+def test_penalties_at_the_edge_of_their_grid_are_told_unless_rare() -> None:
+    assert decide(GAIN, **{**SETTINGS, "at_edge": 0.1}).warning == ""
+    found = decide(GAIN, **{**SETTINGS, "at_edge": 0.25})
+    assert found.word == "helps"
+    assert "in 25 % of the folds" in found.warning
 
 
 def test_classes_too_small_to_be_halved_are_told() -> None:

@@ -2,7 +2,8 @@
 
 The pretrained encoder is one given thing; the items and the random seeds are samples, of the motion one could have
 recorded and of the initialisations one could have drawn. So the gain is for all such items and seeds, and its
-interval covers both, items also as what the probes were trained on (see `crossed`). Every item counts with the share of repeats in which it is classified rightly.
+interval covers both, items also as what the probes were trained on (see `crossed`). Every item counts with the share
+of repeats in which it is classified rightly.
 """
 
 from dataclasses import dataclass

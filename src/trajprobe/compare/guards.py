@@ -45,3 +45,9 @@ def saturated(evidence: Evidence, contrast: Contrast) -> bool:
     ours = evidence.hits(contrast.pretrained).mean()
     theirs = np.mean([evidence.hits(held).mean() for held in contrast.random])
     return bool(min(ours, theirs) >= ceiling)
+
+
+def share_at_edge(evidence: Evidence, arms: list[Held]) -> float:
+    """In what share of the folds the strength that was chosen is the first or the last of the grid."""
+    strengths = np.stack([held.strength for held in arms])
+    return float(np.isclose(strengths[..., None], evidence.strengths).any(axis=-1).mean())

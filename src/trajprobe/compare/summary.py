@@ -15,7 +15,7 @@ import numpy as np
 
 from trajprobe.compare.evidence import Contrast, Evidence
 from trajprobe.compare.gain import Gain
-from trajprobe.compare.guards import COORDINATES, HASH_NOISE
+from trajprobe.compare.guards import COORDINATES, HASH_NOISE, share_at_edge
 from trajprobe.compare.proportion import interval
 from trajprobe.compare.verdict import Verdict
 from trajprobe.files import atomic
@@ -120,12 +120,11 @@ def arm_rows(
 
 
 def _arm_row(evidence: Evidence, held: Held, confidence: float) -> dict[str, Any]:
-    edge = np.isclose(held.strength[..., None], evidence.strengths).any(axis=-1)
     return {
         **asdict(held.arm),
         **scores_of(evidence, [held], confidence),
         "strength": float(np.median(held.strength)),
-        "strength_at_edge": float(edge.mean()),
+        "strength_at_edge": share_at_edge(evidence, [held]),
     }
 
 

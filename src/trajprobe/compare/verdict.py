@@ -7,6 +7,8 @@ from trajprobe.compare.gain import Gain
 
 Word = Literal["helps", "hurts", "no_difference", "inconclusive"]
 
+RARE = 0.1  # share of folds with a penalty at the edge of the grid that goes without saying
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -28,12 +30,14 @@ def decide(
     random_above_noise: bool,
     saturated: bool,
     confounded: bool,
+    at_edge: float,
 ) -> Verdict:
     """The verdict on `gain`.
 
     no_difference: the interval lies inside ±rope, be zero in it or not. helps or hurts: it excludes zero, also after
     Holm's correction over `encoders` comparisons (p_adjusted), and the arm that is ahead has learned something at
-    all: two arms at the level of noise differ by luck only. inconclusive: anything else.
+    all: two arms at the level of noise differ by luck only. inconclusive: anything else. at_edge: share of folds whose
+    penalty is an end of the grid.
     """
     ahead_is_real = pretrained_above_noise if gain.value > 0 else random_above_noise
     excludes_zero = (gain.low > 0 or gain.high < 0) and p_adjusted < 1 - confidence
@@ -56,6 +60,11 @@ def decide(
         warnings.append(
             "confounded: the random arm cannot tell the order of frames and the pretrained one can, so part of the "
             "gain may be no more than having a clock; compare with a card that says `random: {positions: pretrained}`"
+        )
+    if at_edge > RARE:
+        warnings.append(
+            f"the penalty that was chosen is the first or last of its grid in {100 * at_edge:.0f} % of the folds, so a better "
+            "one may lie beyond; widen probe.strengths"
         )
     if gain.seeds == 1:
         warnings.append(

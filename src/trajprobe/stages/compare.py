@@ -7,7 +7,7 @@ from trajprobe import paths
 from trajprobe.compare.calibration import RELIABILITY_COLUMNS, reliability_rows
 from trajprobe.compare.evidence import Contrast, gather
 from trajprobe.compare.gain import estimate_gain
-from trajprobe.compare.guards import above_noise, refuse_leakage, saturated
+from trajprobe.compare.guards import above_noise, refuse_leakage, saturated, share_at_edge
 from trajprobe.compare.holm import holm
 from trajprobe.compare.per_class import CLASS_COLUMNS, class_rows
 from trajprobe.compare.summary import ARM_COLUMNS, Judged, arm_rows, confusion_rows, summarise, write_csv
@@ -49,6 +49,7 @@ def run(params: Params) -> str:
                 random_above_noise=above_noise(evidence, contrast.random),
                 saturated=saturated(evidence, contrast),
                 confounded=_confounded(files[encoder].features, contrast),
+                at_edge=share_at_edge(evidence, [contrast.pretrained, *contrast.random]),
             )
             judged[encoder].append(Judged(contrast, gain, p_adjusted, verdict))
     headline = params.encoders[0]
