@@ -63,8 +63,8 @@ def decide(
         )
     if at_edge > RARE:
         warnings.append(
-            f"the penalty that was chosen is the first or last of its grid in {100 * at_edge:.0f} % of the folds, so a better "
-            "one may lie beyond; widen probe.strengths"
+            f"the penalty that was chosen is the first or last of its grid in {100 * at_edge:.0f} % of the folds, so "
+            "a better one may lie beyond; widen probe.strengths"
         )
     if gain.seeds == 1:
         warnings.append(
