@@ -12,7 +12,8 @@ block so costs log2 K bits a label, one label is followed as by Laplace's rule, 
 log2 (K (t + u + 1)) bits, and once all classes are seen the mixture costs about one bit a block.
 
 Groups stay together in the order, and a block ends with the group that its share falls into. Lengths are means over
-a few orders, the same for all arms. Intervals are over seeds and groups of items.
+a few orders, the same for all arms. Intervals are over seeds and groups of items; what other orders would give is not
+in them.
 """
 
 from typing import Any
