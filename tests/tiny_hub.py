@@ -198,6 +198,34 @@ PROCESSORS: dict[str, dict[str, Any]] = {
 }
 
 
+# A card of somebody else, which needs no code here.
+ELEVENTH = """\
+name: eleventh
+summary: ResNet-18 of transformers, a convolutional network, which no card here names
+family: transformers
+architecture: {unused: [classifier]}
+weights: {hub: someone/resnet}
+training: none
+licence: none
+input: {frames: any, size: 32, scale: processor}
+features: {layer: pooled, pooling: [per_frame, delta]}
+"""
+ELEVENTH_PROCESSOR = {"resample": 3, "size": SIDE, **IMAGENET}
+
+
+def publish_eleventh(folder: Path) -> Any:
+    """Write the checkpoint that ELEVENTH names into `folder`, and return the model."""
+    with silent(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        config = transformers.ResNetConfig(
+            embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic"
+        )
+        model = transformers.ResNetForImageClassification(config).eval()
+        model.save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps(ELEVENTH_PROCESSOR))
+    return model
+
+
 def publish(name: str, folder: Path, seed: int = 0) -> Path:
     """Write a tiny checkpoint for the card `name` into `folder`, every number drawn anew, and return the folder."""
     with silent(), torch.random.fork_rng(devices=[]):

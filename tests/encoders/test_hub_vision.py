@@ -261,36 +261,16 @@ def test_a_clip_does_not_depend_on_its_batch(fetched: Fetch) -> None:
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
 
 
-ELEVENTH = """\
-name: eleventh
-summary: ResNet-18 of transformers, a convolutional network, which no card here names
-family: transformers
-architecture: {unused: [classifier]}
-weights: {hub: someone/resnet}
-training: none
-licence: none
-input: {frames: any, size: 32, scale: processor}
-features: {layer: pooled, pooling: [per_frame, delta]}
-"""
-
-
 def test_an_eleventh_encoder_takes_ten_lines_of_yaml(
     server: Server, download_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert len(ELEVENTH.splitlines()) <= 10
+    assert len(tiny_hub.ELEVENTH.splitlines()) <= 10
     monkeypatch.setenv("HF_ENDPOINT", server.url)
-    with tiny_hub.silent():
-        config = transformers.ResNetConfig(
-            embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic"
-        )
-        model = transformers.ResNetForImageClassification(config).eval()
-        model.save_pretrained(tmp_path / "published")
-    processor = {"resample": 3, "size": 32, **tiny_hub.IMAGENET}
-    (tmp_path / "published" / "preprocessor_config.json").write_text(json.dumps(processor))
+    model = tiny_hub.publish_eleventh(tmp_path / "published")
     server.put_model("someone/resnet", {p.name: p.read_bytes() for p in (tmp_path / "published").iterdir()})
     monkeypatch.chdir(tmp_path)
     (tmp_path / "models" / "eleventh" / "weights").mkdir(parents=True)
-    (tmp_path / "models" / "eleventh" / "card.yaml").write_text(ELEVENTH)
+    (tmp_path / "models" / "eleventh" / "card.yaml").write_text(tiny_hub.ELEVENTH)
     made = load_encoder_card("eleventh")
     fetch(made, tmp_path / "models/eleventh/weights")
     encoder = family(made.family).load(made, tmp_path / "models/eleventh/weights", CPU)
@@ -298,7 +278,7 @@ def test_an_eleventh_encoder_takes_ten_lines_of_yaml(
     shown = clips()
     with torch.inference_mode():
         maps = encoder.encode(shown, ["pooled", "last"])
-        pixels = parse_processor(processor, "")(shown.flatten(0, 1))
+        pixels = parse_processor(tiny_hub.ELEVENTH_PROCESSOR, "")(shown.flatten(0, 1))
         expected = model.resnet(pixels)
     assert maps["last"].grid.shape == (2, 5, 4, 4, 16)
     torch.testing.assert_close(maps["last"].grid[1, 3, 2, 1], expected.last_hidden_state[8, :, 2, 1])
@@ -323,7 +303,7 @@ def test_a_network_that_merges_its_patches_on_the_way(kind: str, tmp_path: Path)
     (tmp_path / "published" / "preprocessor_config.json").write_text(json.dumps(processor))
     made = EncoderCard.model_validate(
         {
-            **yaml.safe_load(ELEVENTH),
+            **yaml.safe_load(tiny_hub.ELEVENTH),
             "architecture": {},
             "weights": {"file": str(tmp_path / "published")},
             "input": {"frames": "any", "size": side, "scale": "processor"},

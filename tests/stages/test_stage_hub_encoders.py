@@ -1,4 +1,5 @@
-"""Each card of the Hub through all stages, from a local server that speaks the hub's protocol to the comparison.
+"""Each card of the Hub through all stages, from a local server that speaks the hub's protocol to the report, and an
+eleventh encoder with them, which is nine lines of YAML.
 
 A tiny checkpoint of each card's own architecture is served under the repository and the commit that the card names;
 the card itself is changed in the size of its pictures alone. Held: every encoder has a row of each arm, the features
@@ -17,7 +18,7 @@ from servers import Server
 from trajprobe import paths
 from trajprobe.features.store import read_features
 from trajprobe.params.study import load_params
-from trajprobe.stages import compare, controls, extract, fetch, probe, render, trajectories
+from trajprobe.stages import analyse, compare, controls, extract, fetch, plot, probe, render, trajectories
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = {
@@ -26,6 +27,7 @@ STUDY = {
     "features": {"random_inits": 2},
     "probe": {"folds": 2, "repeats": 1, "inner_folds": 2},
     "compare": {"bootstrap": 100},
+    "analyses": {"label_efficiency": False, "description_length": False, "selectivity": False},
 }
 
 
@@ -40,8 +42,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, download_cache: Pat
     for section, values in STUDY.items():
         content[section].update(values)
     content["probe"]["strengths"]["count"] = 2
-    content["encoders"] = sorted(tiny_hub.MODELS)
-    for name in content["encoders"]:
+    content["probe"]["halvings"] = 2
+    content["encoders"] = [*sorted(tiny_hub.MODELS), "eleventh"]
+    (folder / "models" / "eleventh").mkdir(parents=True)
+    (folder / "models" / "eleventh" / "card.yaml").write_text(tiny_hub.ELEVENTH)
+    tiny_hub.publish_eleventh(tmp_path / "eleventh")
+    server.put_model("someone/resnet", {p.name: p.read_bytes() for p in (tmp_path / "eleventh").iterdir()})
+    for name in tiny_hub.MODELS:
         card = yaml.safe_load((ROOT / "models" / name / "card.yaml").read_text())
         card["input"]["size"] = tiny_hub.SIDE
         (folder / "models" / name).mkdir(parents=True)
@@ -57,9 +64,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, download_cache: Pat
     return folder
 
 
-def test_every_card_runs_from_the_hub_to_the_comparison(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_card_runs_from_the_hub_to_the_report(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     params = load_params()
     trajectories.run(params)
     render.run(params)
@@ -67,6 +72,7 @@ def test_every_card_runs_from_the_hub_to_the_comparison(
         assert "tensors" in fetch.run(encoder)
         extract.run(params, encoder)
         probe.run(params, encoder)
+        analyse.run(params, encoder)
         order = read_features(paths.features(encoder)).metadata["order"]
         assert set(order) == {"pretrained", "random"}
         for ratios in order["pretrained"].values():
@@ -74,13 +80,20 @@ def test_every_card_runs_from_the_hub_to_the_comparison(
     controls.run()
     probe.run(params, paths.CONTROLS)
     compare.run(params)
+    plot.run(params)
+    page = (paths.REPORT / "index.html").read_text()
     with paths.ARMS.open(newline="") as file:
         rows = list(csv.DictReader(file))
     for encoder in params.encoders:
-        assert [row["arm"] for row in rows if row["encoder"] == encoder] == ["pretrained", "random", "random"]
+        told = [row["arm"] for row in rows if row["encoder"] == encoder]
+        assert told == ["pretrained", "random", "random"] * (
+            2 if encoder == "eleventh" else 1
+        )  # two poolings
+        assert encoder in page
+        assert (paths.REPORT / f"confusion-{encoder}.png").is_file()
 
     # One comparison: Holm's procedure over all of them, of its own writing here.
-    judged = [row for row in rows if row["arm"] == "pretrained"]
+    judged = [row for row in rows if row["arm"] == "pretrained" and row["pooling"] != "delta"]
     judged.sort(key=lambda row: float(row["p_value"]))
     least = 0.0
     for rank, row in enumerate(judged):
