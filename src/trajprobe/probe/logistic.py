@@ -25,6 +25,8 @@ CONSTANT = 1e-7  # a column that varies less than this share of its size (float3
 NEGLIGIBLE = 1e-10  # share of the largest axis' energy below which an axis is rounding
 ROWS = 4096  # rows that are converted to float64 at once
 FORESIGHT = 0.75  # share of the last step along the path that the next one is expected to take
+CHOOSING = 1e-5  # tolerance of the loss while strengths are compared
+PREDICTING = 1e-4  # tolerance of the loss where only the class that is predicted counts
 RISES = 3  # of the inner loss in a row, after which weaker strengths are not tried
 COEFFICIENTS = 2**21  # that are fitted at once, which bounds the memory of the solver's history
 
@@ -95,8 +97,8 @@ def fit_folds(
     axes = principal_axes(features)
     rows = axes.apply(features)
     weights, each = _without(len(rows), folds), np.arange(len(folds))
-    problems = Problems(rows, axes.energy, codes, n_classes, weights, each, np.full(len(folds), strength))
-    fitted = minimise(problems)
+    penalties = np.full(len(folds), strength)
+    fitted = minimise(Problems(rows, axes.energy, codes, n_classes, weights, each, penalties, PREDICTING))
     return [_logits(rows[held], fitted[..., fold]).argmax(axis=1) for fold, held in enumerate(folds)]
 
 
@@ -166,9 +168,8 @@ def _inner_path(
         count = min(batch, len(strengths) // 2 if done == 0 else 2, len(strengths) - done) or 1
         new = slice(done, done + count)
         subset = np.repeat(np.arange(len(inner)), count)
-        problems = Problems(
-            rows, energy, codes, n_classes, weights, subset, np.tile(strengths[new], len(inner))
-        )
+        penalties = np.tile(strengths[new], len(inner))
+        problems = Problems(rows, energy, codes, n_classes, weights, subset, penalties, CHOOSING)
         start = None
         if done >= 2:
             heading = FORESIGHT * (path[..., done - 1] - path[..., done - 2])

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 HISTORY = 5  # pairs of steps and gradient changes; more cost more than the iterations they save
-TOLERANCE = 1e-6  # of the loss: half the squared Newton decrement that is left
+TOLERANCE = 1e-6  # of the loss: half the squared Newton decrement that is left (of a solution to be kept)
 LIMIT = 1000  # iterations; a problem that has not converged by then keeps its best point
 ARMIJO = 1e-4
 SHRINK = 0.3  # of a step that did not lower the loss enough
@@ -31,7 +31,7 @@ class Problems:
 
     rows: (N, r) float32, centred and rotated; energy: (r,) their squared column norms. codes: (N,) classes.
     weights: (N, S) float32 row weights of S subsets, each column summing to one. subset: (P,) which column is whose.
-    strengths: (P,) penalties.
+    strengths: (P,) penalties. tolerance: of the loss, at which a problem is solved.
     """
 
     rows: np.ndarray
@@ -41,6 +41,7 @@ class Problems:
     weights: np.ndarray
     subset: np.ndarray
     strengths: np.ndarray
+    tolerance: float = TOLERANCE
 
 
 def minimise(problems: Problems, start: np.ndarray | None = None) -> np.ndarray:
@@ -54,7 +55,7 @@ def minimise(problems: Problems, start: np.ndarray | None = None) -> np.ndarray:
     for iteration in range(LIMIT):
         direction = state.direction()
         decrement = -_dot(state.gradient, direction)
-        done = state.accepted & (decrement <= 2 * TOLERANCE)
+        done = state.accepted & (decrement <= 2 * problems.tolerance)
         if iteration == LIMIT - 1:
             done[:] = True
         if done.any():
