@@ -13,6 +13,7 @@ ARMS = Path("metrics/arms.csv")
 CONFUSION = Path("metrics/confusion.csv")
 PER_CLASS = Path("metrics/per_class.csv")
 RELIABILITY = Path("metrics/reliability.csv")
+ORDER = Path("metrics/order.csv")
 REPORT = Path("report")
 
 

@@ -1,15 +1,18 @@
 """Weights out of a checkpoint with the structure of the published one: the averaged and the raw tensors by their own
-names, held against torch's reading of the file; and the audit of a card that does not fit."""
+names, held against torch's reading of the file; from the checkpoint and uint8 clips to what the original computes of
+them; and the audit of a card that does not fit."""
 
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from servers import COMMIT, Server
 from trajprobe.checkpoints.obtain import drop_download
+from trajprobe.encoders import open_magvit2
 from trajprobe.encoders.fetching import fetch
 from trajprobe.errors import UserError
 from trajprobe.params.encoder_card import EncoderCard, load_encoder_card
@@ -22,13 +25,13 @@ WHOLE = {"channels": 32, "multipliers": [1, 2, 2, 4], "res_blocks": 1, "latent_c
 needs_checkpoint = pytest.mark.skipif(not CHECKPOINT.exists(), reason="the shared reference is not there")
 
 
-def card(family: str = "open_magvit2", ema: bool = True, **changes: object) -> EncoderCard:
+def card(family: str = "open_magvit2", ema: bool | None = True, **changes: object) -> EncoderCard:
     content = {
         "name": "tiny",
         "summary": "the published structure, small",
         "family": family,
         "architecture": WHOLE if family == "open_magvit2" else {"channels": 32, "projected": 64, "seed": 0},
-        "weights": {"file": str(CHECKPOINT), "ema": ema},
+        "weights": {"file": str(CHECKPOINT)} | ({} if ema is None else {"ema": ema}),
         "training": "none",
         "licence": "Apache-2.0",
         "input": {"frames": "4k+1", "size": 64, "scale": "x/127.5 - 1"},
@@ -121,3 +124,32 @@ def test_no_weights_at_all(tmp_path: Path) -> None:
     assert fetch(noise, tmp_path) == {"summary": "no weights: seeded noise"}
     with pytest.raises(UserError, match="card of tiny: weights: the family 'stem' cannot come from"):
         fetch(card("stem", weights="none"), tmp_path)
+
+
+@needs_checkpoint
+@pytest.mark.parametrize("ema", [None, True, False])
+def test_from_the_checkpoint_to_what_the_original_computes(ema: bool | None, tmp_path: Path) -> None:
+    tiny = card(ema=ema)
+    fetch(tiny, tmp_path)
+    encoder = open_magvit2.load(tiny, tmp_path, torch.device("cpu"))
+    kind = "raw" if ema is False else "ema"  # averaged weights by default, as the original evaluates
+    with np.load(CHECKPOINT.with_name("video_tiny_reference.npz")) as saved, torch.inference_mode():
+        for frames in (1, 5, 17):
+            clips = torch.from_numpy(saved[f"video_T{frames}"])
+            found = {n: f.grid.numpy() for n, f in encoder.encode(clips, ["mid", "latent", "codes"]).items()}
+            latent = np.moveaxis(saved[f"latent_{kind}_T{frames}"], 1, -1)
+            assert relative_error(found["latent"], latent) <= 1e-5
+            channels = latent.shape[-1]
+            assert np.array_equal(found["codes"][..., :channels], latent > 0)
+            if kind == "ema":
+                before = np.moveaxis(saved[f"pre_norm_out_ema_T{frames}"], 1, -1)
+                assert relative_error(found["mid"], before) <= 1e-5
+                places = 2 ** np.arange(channels)
+                codes = (found["codes"][..., :channels] * places).sum(axis=-1)
+                assert np.array_equal(codes, saved[f"codes_ema_T{frames}"])
+            alone = encoder.encode(clips[:1], ["latent"])["latent"].grid  # batches of one are no exception
+            assert np.array_equal(alone.numpy(), found["latent"][:1])
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))

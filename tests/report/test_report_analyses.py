@@ -38,6 +38,8 @@ COMPARISON = Comparison(
     Estimate(0.243, 0.203, 0.284),
     0.001,
     "helps",
+    confounded=False,
+    warning="",
 )
 
 

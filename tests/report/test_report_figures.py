@@ -38,6 +38,8 @@ def comparison(
         Estimate(gain, gain - 0.04, gain + 0.05),
         0.01,
         "helps",
+        confounded=False,
+        warning="",
     )
 
 
@@ -118,7 +120,7 @@ def test_dots_that_would_cover_each_other_part() -> None:
     given = Arms({"one": (comparison("one", 0.1),)}, ())
     same = tuple(Arm("one", "random", i, "mid", "mean", Estimate(0.6, 0.5, 0.7), 0.1) for i in range(3))
     first = given.encoders["one"][0]
-    given = Arms({"one": (Comparison(first.pretrained, same, first.gain, 0.1, "helps"),)}, ())
+    given = Arms({"one": (Comparison(first.pretrained, same, first.gain, 0.1, "helps", False, ""),)}, ())
     with drawing(LIGHT):
         figure = draw_arms(given, CHANCE, ROPE, LIGHT)
     (dots,) = [line for line in figure.axes[0].lines if line.get_gid() == "random"]

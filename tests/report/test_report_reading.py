@@ -36,6 +36,7 @@ def row(
 
 
 GAIN = {"gain": 0.2, "gain_ci_low": 0.1, "gain_ci_high": 0.3, "p_adjusted": 0.004, "verdict": "helps"}
+GAIN |= {"confounded": 0, "warning": ""}
 ROWS = [
     row("b", "pretrained", 0, 0.8, **GAIN),
     row("b", "random", 1, 0.62),
@@ -89,7 +90,7 @@ def test_a_missing_arm_is_an_error(
 
 
 def test_another_table_or_none_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="columns missing: p_adjusted, verdict"):
+    with pytest.raises(UserError, match="columns missing: confounded, warning"):
         read_arms(written(tmp_path / "arms.csv", ROWS, COLUMNS[:-2]), ["a"])
     with pytest.raises(UserError, match=r"none\.csv: cannot be read .*`dvc repro compare`"):
         read_arms(tmp_path / "none.csv", ["a"])
@@ -173,6 +174,7 @@ def test_an_encoder_introduces_itself() -> None:
     assert (facts.name, facts.summary, facts.trained) == ("e", "An encoder", True)
     assert facts.weights == ["7 of 7 tensors"]
     assert facts.random_arm == "the same architecture at its own random initialisation"
+    assert facts.lacks == "both what was learned and the scale that trained weights have"
     assert facts.order == ""
 
 
@@ -190,6 +192,7 @@ def test_an_arm_without_a_clock_is_told(ratios: dict[str, float], order: str) ->
     assert facts.order == order
     assert facts.random_arm.startswith("the trained values of every tensor in shuffled places")
     assert facts.random_arm.endswith("trained positions")
+    assert facts.lacks == "only the places of the trained values, not their scale"
 
 
 def test_classes_are_read_for_the_encoders_that_are_asked(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from trajprobe import paths
 from trajprobe.commands import show
 from trajprobe.errors import UserError
 from trajprobe.probe.predictions import read_predictions, write_predictions
-from trajprobe.stages import compare
+from trajprobe.stages import compare, plot
 
 
 @pytest.fixture
@@ -123,6 +123,37 @@ def test_a_random_arm_without_a_clock_is_confounded(here: Path) -> None:
     write_predictions(paths.predictions("tiny"), replace(file, features=features))
     assert "confounded" in compare.run(params)
     assert "confounded" in summary()["warning"]
+    assert summary()["confounded"] is True
+    with (paths.ARMS.parent / "order.csv").open(newline="") as file:
+        rows = {row["arm"]: row for row in csv.DictReader(file)}
+    assert float(rows["random"]["shuffled"]) == 1e-7
+    assert (rows["pretrained"]["layer"], rows["pretrained"]["pooling"]) == ("mid", "mean")
+    assert float(rows["pretrained"]["static"]) == 0.5
+
+
+def test_every_encoder_is_called_confounded_where_it_is(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = make_study(here, encoders={"tiny": (0.9, 0.6), "vivit": (0.9, 0.6)})
+    file = read_predictions(paths.predictions("vivit"))
+    features = json.loads(json.dumps(file.features))
+    features["order"]["random"]["mid/mean"]["shuffled"] = 1e-7
+    write_predictions(paths.predictions("vivit"), replace(file, features=features))
+    compare.run(params)
+    assert summary()["confounded"] is False
+    with paths.ARMS.open(newline="") as rows:
+        told = {
+            row["encoder"]: row["confounded"] for row in csv.DictReader(rows) if row["arm"] == "pretrained"
+        }
+    assert told == {"tiny": "0", "vivit": "1"}
+    show.run()
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.count("confounded: the random arm") == 1
+    assert shown.index("Mind, of tiny") < shown.index("Mind, of vivit") < shown.index("confounded: the random arm")
+    plot.run(params)
+    page = (paths.REPORT / "index.html").read_text()
+    assert page.count("confounded: the random arm") == 1
+    assert page.count('<span class="interval">confounded</span>') == 1
 
 
 def test_other_items_and_missing_files_are_refused(here: Path) -> None:

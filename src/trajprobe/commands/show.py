@@ -4,7 +4,7 @@ from rich.table import Table
 
 from trajprobe import paths
 from trajprobe.commands.console import console
-from trajprobe.compare.table import HEADER, arms_table, read_metrics
+from trajprobe.compare.table import HEADER, arms_table, read_metrics, warnings
 
 
 def run() -> None:
@@ -18,8 +18,8 @@ def run() -> None:
     out = console()
     out.print(table)
     out.print(summary["sentence"], style="bold")
-    if summary["warning"]:
-        out.print(f"Mind: {summary['warning']}.")
+    for warning in warnings(arms):
+        out.print(warning)
     out.print(
         f"Next: open {paths.REPORT}/index.html; or dvc exp run -n random -S weights=random, then dvc metrics diff."
     )

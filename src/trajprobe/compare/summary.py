@@ -26,7 +26,7 @@ ARM_COLUMNS = (
     *("encoder", "arm", "init", "layer", "pooling"),
     *("accuracy", "accuracy_ci_low", "accuracy_ci_high", "balanced_accuracy", "macro_f1", "log_loss", "ece"),
     *("strength", "strength_at_edge"),
-    *("gain", "gain_ci_low", "gain_ci_high", "p_value", "p_adjusted", "verdict"),
+    *("gain", "gain_ci_low", "gain_ci_high", "p_value", "p_adjusted", "verdict", "confounded", "warning"),
 )
 
 
@@ -78,6 +78,7 @@ def summarise(
         "p_value": gain.p_value,
         "p_adjusted": judged.p_adjusted,
         "verdict": verdict.word,
+        "confounded": verdict.confounded,
         "minimum_detectable_gain": gain.detectable,
         "rank": gain.rank,
         "mcnemar_p": gain.mcnemar_p,
@@ -112,6 +113,8 @@ def arm_rows(
                 "p_value": each.gain.p_value,
                 "p_adjusted": each.p_adjusted,
                 "verdict": each.verdict.word,
+                "confounded": int(each.verdict.confounded),
+                "warning": each.verdict.warning,
             }
             for held in each.contrast.random:
                 yield _arm_row(evidence, held, confidence)

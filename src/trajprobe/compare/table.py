@@ -47,6 +47,12 @@ def arms_table(summary: Mapping[str, Any], arms: Sequence[Mapping[str, str]]) ->
     return [*rows, ("chance", chance, "", "", "", "", "")]
 
 
+def warnings(arms: Sequence[Mapping[str, str]]) -> list[str]:
+    """What to mind about the verdict on each encoder's first layer and pooling, in sentences that name it."""
+    first = {row["encoder"]: row for row in reversed(arms) if row["arm"] == "pretrained"}
+    return [f"Mind, of {name}: {row['warning']}." for name, row in reversed(first.items()) if row.get("warning")]
+
+
 def _single(row: Mapping[str, str], name: str) -> tuple[str, ...]:
     gain = ""
     if row["gain"]:
@@ -58,7 +64,7 @@ def _single(row: Mapping[str, str], name: str) -> tuple[str, ...]:
         f"{float(row['macro_f1']):.3f}",
         f"{float(row['log_loss']):.3f}",
         gain,
-        row["verdict"],
+        row["verdict"] + (", confounded" if row.get("confounded") == "1" else ""),
     )
 
 

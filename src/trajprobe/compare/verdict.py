@@ -12,11 +12,15 @@ RARE = 0.1  # share of folds with a penalty at the edge of the grid that goes wi
 
 @dataclass(frozen=True)
 class Verdict:
-    """word: the verdict. sentence: it in plain words, with the figures. warning: what to mind about it, or empty."""
+    """word: the verdict. sentence: it in plain words, with the figures. warning: what to mind about it, or empty.
+
+    confounded: part of the gain may be no more than being able to tell the order of frames.
+    """
 
     word: Word
     sentence: str
     warning: str
+    confounded: bool
 
 
 def decide(
@@ -88,7 +92,7 @@ def decide(
         "inconclusive": f"Inconclusive: {figures}; a gain of {100 * gain.detectable:.1f} points would have been "
         "detected four times in five.",
     }
-    return Verdict(word, sentences[word], "; ".join(warnings))
+    return Verdict(word, sentences[word], "; ".join(warnings), confounded)
 
 
 def _points(value: float) -> str:

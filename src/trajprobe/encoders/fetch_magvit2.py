@@ -39,22 +39,23 @@ def _from_checkpoint(
     card: EncoderCard, weights: HubWeights | UrlWeights | FileWeights, target: Path
 ) -> dict[str, object]:
     expected = _expected(card)
+    averaged = weights.ema is not False
     checkpoint = obtain(weights)
     index = read_index(checkpoint.path)
     # The checkpoint's name of each tensor -> ours.
-    prefix = AVERAGED + _undotted(PREFIX) if weights.ema else PREFIX
-    ours = {prefix + (_undotted(name) if weights.ema else name): name for name in expected}
+    prefix = AVERAGED + _undotted(PREFIX) if averaged else PREFIX
+    ours = {prefix + (_undotted(name) if averaged else name): name for name in expected}
     found = {ours.get(name, name): spec.shape for name, spec in index.items() if name.startswith(prefix)}
     if card.family == "stem":  # one tensor of the encoder; the others are no surprise
         found = {name: shape for name, shape in found.items() if name in expected}
-    audit(found, expected, f"{checkpoint.source} ({'EMA' if weights.ema else 'raw'})")
+    audit(found, expected, f"{checkpoint.source} ({'EMA' if averaged else 'raw'})")
     digest = convert(checkpoint.path, {name: theirs for theirs, name in ours.items()}, target)
     return provenance(
         checkpoint,
         shapes=found,
         expected=expected,
         unused=len(index) - len(found),
-        variant="EMA" if weights.ema else "raw",
+        variant="EMA" if averaged else "raw",
         licence=card.licence,
         digest=digest,
     )

@@ -31,6 +31,7 @@ except ModuleNotFoundError as error:
     ) from None
 
 PIXELS = ("pixel_values", "pixel_values_videos")  # what models call their input
+SET = ("self", "output_hidden_states", "return_dict", "kwargs")  # arguments of a call that are not the card's to choose
 EXTRA = 17  # tokens before those of the picture, at most: the class token, and registers
 
 
@@ -73,10 +74,11 @@ class HubModel:
                 f"the model type {config.model_type!r} does not take pictures; take another model"
             )
         self.pixels = pixels[0]
+        free = [name for name in known if name not in (self.pixels, *SET)]
         for name in architecture.arguments:
-            if name not in known:
+            if name not in free:
                 raise UserError(
-                    f"card: architecture.arguments: the model takes no {name!r}; {nearest(name, list(known))}"
+                    f"card: architecture.arguments: the model takes no {name!r} from a card; {nearest(name, free)}"
                 )
 
     def layers(self, clips: torch.Tensor, names: Collection[str] | None = None) -> dict[str, FeatureMap]:
@@ -151,9 +153,10 @@ def build(card: EncoderCard, folder: Path) -> HubModel:
 
     Raises UserError for a wrong `architecture` in the card and for a model type that transformers does not know.
     """
-    architecture = read_architecture(card)
-    with quiet():
-        module = transformers.AutoModel.from_config(read_config(folder))
+    architecture, config = read_architecture(card), read_config(folder)
+    with quiet(), _told(folder):
+        # A checkpoint may ask for halves; every arm of every encoder runs in float32.
+        module = transformers.AutoModel.from_config(config, dtype=torch.float32).float()
     strip(module, architecture)
     return HubModel(module, architecture)
 
@@ -169,22 +172,30 @@ def read_config(folder: Path) -> Any:
         raise UserError(
             f"{path}: is missing, so nothing tells the architecture; take a repository for transformers"
         )
-    version = library_version()
-    try:
-        with quiet():
-            config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    with quiet(), _told(folder):
+        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
         known = type(config) in transformers.MODEL_MAPPING
-    except (ValueError, KeyError, OSError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise UserError(
-            f"{path}: transformers {version} cannot read it ({reason:.200}); install a newer transformers, or take "
-            "another model"
-        ) from None
     if not known:
         raise UserError(
-            f"{path}: transformers {version} has no model for the type {config.model_type!r}; take another model"
+            f"{path}: transformers {library_version()} has no model for the type {config.model_type!r}; take another "
+            "model"
         )
     return config
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """What the library says against a configuration, as one line. It raises errors of many kinds, some of its own."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise UserError(
+            f"{folder / 'config.json'}: transformers {library_version()} cannot build a model of it ({reason:.200}); "
+            "install a newer transformers, or take another model"
+        ) from None
 
 
 def load_state(folder: Path, tensors: Mapping[str, torch.Tensor]) -> tuple[Any, dict[str, Any]]:
@@ -192,7 +203,7 @@ def load_state(folder: Path, tensors: Mapping[str, torch.Tensor]) -> tuple[Any, 
     report: `missing_keys`, `unexpected_keys`, `mismatched_keys`. Whether the report is empty is for the caller to see.
     """
     config = read_config(folder)
-    with quiet():
+    with quiet(), _told(folder):
         return transformers.MODEL_MAPPING[type(config)].from_pretrained(
             None,
             config=config,

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from trajprobe.encoders.hub_model import HubModel, build, layer_names
 from trajprobe.encoders.hub_processor import Processor, read_processor
+from trajprobe.encoders.norm_statistics import FRAMES, estimating, evenly, norms
 from trajprobe.encoders.preprocess import frame_indices
 from trajprobe.encoders.protocol import FeatureMap
 from trajprobe.encoders.random_arm import keep_pretrained
@@ -34,14 +35,27 @@ class HubEncoder:
 
     def encode(self, clips: torch.Tensor, layers: Sequence[str]) -> dict[str, FeatureMap]:
         """(B, T, H, W, 3) uint8 -> maps of `layers`: t = T for picture models, T over the tubelet for video models."""
+        return self.model.layers(self._prepared(clips), layers)
+
+    def calibrate(self, clips: torch.Tensor) -> None:
+        """Set the batch-norm statistics, where the model has any, to those of the clips' frames."""
+        if not norms(self.model.module):
+            return
+        pictures = self._prepared(clips)
+        if not self.model.video:
+            pictures = pictures.flatten(0, 1)[:, None]
+        with estimating(self.model.module):
+            self.model.layers(evenly(pictures, max(1, FRAMES // pictures.shape[1])), ())
+
+    def _prepared(self, clips: torch.Tensor) -> torch.Tensor:
+        """(B, T, H, W, 3) uint8 -> (B, T', 3, size, size) float32, as the checkpoint's own processor makes them."""
         _, _, height, width, _ = clips.shape
         if height != width:
             raise UserError(
                 f"clips must be square, got {width} x {height} pixels; render them with one `render.size`"
             )
         clips = clips[:, frame_indices(clips.shape[1], self.input)]
-        pictures = self.processor(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
-        return self.model.layers(pictures, layers)
+        return self.processor(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
 
 
 def load(card: EncoderCard, folder: Path, device: torch.device) -> HubEncoder:

@@ -35,6 +35,10 @@ class OpenMagvit2:
         )
 
     def encode(self, clips: torch.Tensor, layers: Sequence[str]) -> dict[str, FeatureMap]:
+        if len(clips) == 1:
+            # On a CPU torch sums a lone clip in another order, a thousandth away. Beside itself it is like any other.
+            twice = self.encode(clips.expand(2, -1, -1, -1, -1), layers)
+            return {layer: FeatureMap(found.grid[:1]) for layer, found in twice.items()}
         wanted = [*layers, "latent"] if "codes" in layers else list(layers)
         maps = self.model.maps(model_input(clips, self.expected), wanted)
         if "codes" in layers:

@@ -11,11 +11,13 @@ from trajprobe.errors import UserError
 from trajprobe.params.encoder_card import Input
 from trajprobe.params.loading import nearest
 
-# scale in a card -> (offset, divisor) of each colour channel in grey levels: (x - offset) / divisor
-SCALES: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
-    "x/127.5 - 1": ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
+Colours = tuple[float, float, float]
+# scale in a card -> (divisor, shift, deviation): (x / divisor - shift) / deviation of each colour, in this order of
+# rounding, which is that of the original implementations
+SCALES: dict[str, tuple[float, Colours, Colours]] = {
+    "x/127.5 - 1": (127.5, (1.0, 1.0, 1.0), (1.0, 1.0, 1.0)),
     # the mean and the deviation of ImageNet's photographs
-    "imagenet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    "imagenet": (255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
 
 
@@ -34,8 +36,9 @@ def prepare(clips: torch.Tensor, expected: Input) -> torch.Tensor:
         raise UserError(
             f"card: input.scale: unknown scale {expected.scale!r}; {nearest(expected.scale, list(SCALES))}"
         )
-    offset, divisor = (torch.tensor(values, device=clips.device) for values in SCALES[expected.scale])
-    pictures = (clips.float() - offset) / divisor
+    divisor, *colour = SCALES[expected.scale]
+    shift, deviation = (torch.tensor(values, device=clips.device) for values in colour)
+    pictures = (clips.float() / divisor - shift) / deviation
     pictures = pictures.reshape(batch * frames, height, width, colours).permute(0, 3, 1, 2)
     return resize(pictures, expected.size).reshape(batch, frames, colours, expected.size, expected.size)
 

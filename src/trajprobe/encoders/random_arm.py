@@ -15,7 +15,8 @@ from torch import nn
 from trajprobe.errors import UserError
 from trajprobe.params.encoder_card import RandomArm
 
-POSITIONS = re.compile(r"(pos|position|time|temporal)_embed")
+# Embeddings of places and times; Swin's and BEiT's tables of distances, LeViT's biases of them.
+POSITIONS = re.compile(r"(pos|position|time|temporal)_embed|relative_position_bias_table|attention_biases")
 
 
 def keep_pretrained(

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import pad, relu
 
+from trajprobe.encoders.norm_statistics import FRAMES, estimating, evenly
 from trajprobe.encoders.preprocess import prepare
 from trajprobe.encoders.protocol import FeatureMap
 from trajprobe.encoders.random_arm import keep_pretrained
@@ -25,7 +26,6 @@ from trajprobe.params.types import Section, Some
 
 WIDTHS = (16, 32, 64)
 LAYERS = ("stem", "layer1", "layer2", "layer3", "penultimate")
-CALIBRATION_FRAMES = 512  # on which batch-norm statistics are estimated
 
 
 class Architecture(Section):
@@ -90,19 +90,10 @@ class ResNet:
         return {layer: FeatureMap(maps[layer].unflatten(0, shape).permute(0, 1, 3, 4, 2)) for layer in layers}
 
     def calibrate(self, clips: torch.Tensor) -> None:
-        """Set the batch-norm statistics to those of the clips' frames.
-
-        All frames go through at once, so that each layer's statistics are those behind the layers before it as they
-        will run; at most CALIBRATION_FRAMES of them, evenly spaced.
-        """
+        """Set the batch-norm statistics to those of the clips' frames."""
         pictures = prepare(clips, self.input).flatten(0, 1)
-        count = min(CALIBRATION_FRAMES, len(pictures))
-        norms = [module for module in self.network.modules() if isinstance(module, nn.BatchNorm2d)]
-        for norm in norms:
-            norm.momentum = 1.0  # forget what stood there
-        with torch.no_grad():
-            self.network.train()(pictures[[index * len(pictures) // count for index in range(count)]])
-        self.network.eval()
+        with estimating(self.network):
+            self.network(evenly(pictures, FRAMES))
 
 
 def network(card: EncoderCard) -> Network:

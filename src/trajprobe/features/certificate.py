@@ -1,10 +1,22 @@
 """The order certificate of an arm (see order.py), measured once and kept with the shards."""
 
+from pathlib import Path
+
 import numpy as np
 
 from trajprobe.encoders.preprocess import frame_indices
 from trajprobe.features.cache import ShardCache, shard_key
-from trajprobe.features.extraction import Arm, Clips, Settings, built, clips_digest, encode, some_clips
+from trajprobe.features import order
+from trajprobe.features.extraction import (
+    Arm,
+    Clips,
+    Settings,
+    built,
+    clips_digest,
+    encode,
+    some_clips,
+    source_digest,
+)
 from trajprobe.features.order import CLIPS, DISORDERS, certify
 from trajprobe.params.encoder_card import Input
 
@@ -15,7 +27,8 @@ def certificate(
     """{"<layer>/<pooling>": {disorder: ratio}} for an arm, on a few clips with the frames that the card shows it."""
     shown = some_clips(clips, CLIPS)
     shown = np.ascontiguousarray(shown[:, frame_indices(shown.shape[1], expected)])
-    key = shard_key({**settings.identity, **arm.identity, "order of": clips_digest(shown)})
+    code = source_digest(Path(__file__), Path(order.__file__))
+    key = shard_key({**settings.identity, **arm.identity, "order of": clips_digest(shown), "by": code})
     kept = cache.get(key)
     if kept is None:
         encoder = built(arm, settings.layers)

@@ -123,7 +123,11 @@ def code_digest() -> str:
     the cheaper mistake.
     """
     here = Path(__file__).parent
-    paths = [*sorted((here.parent / "encoders").glob("*.py")), here / "pooling.py"]
+    return source_digest(*sorted((here.parent / "encoders").glob("*.py")), here / "pooling.py")
+
+
+def source_digest(*paths: Path) -> str:
+    """SHA-256 of the content of source files, in this order."""
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()
 
 

@@ -54,7 +54,8 @@ def _grid(layer: FeatureMap) -> torch.Tensor:
 def _delta(layer: FeatureMap) -> torch.Tensor:
     """3 C: the mean, the last time's mean less the first's, and the mean size of the change between times.
 
-    Reversing a clip turns the sign of the second part: the only pooling but `per_frame` that tells before from after.
+    Reversing a clip turns the sign of the second part, so that, unlike a mean, it tells before from after at a width
+    that does not grow with the number of frames.
     """
     course = layer.grid.mean(dim=(2, 3))
     if course.shape[1] < 2:

@@ -4,6 +4,7 @@ Each is decided by the numbers it speaks of, so that a page never claims what it
 verdict itself, its sentence and its warning come from the comparison and are shown as they are.
 """
 
+from trajprobe.report.provenance import EncoderFacts
 from trajprobe.report.tables import Arms, Comparison
 from trajprobe.report.words import bare, counted, percent
 
@@ -12,6 +13,12 @@ KNOWN = {
     "pixels": "the pixels of the clips, without any encoder",
     "random_projection": "a random projection of the pixels, likewise",
     "hash_noise": "nothing: noise drawn from the name of the item",
+}
+
+DISORDERED = {
+    "shuffled": "frames in random order",
+    "reversed": "played backwards",
+    "static": "one frame throughout",
 }
 
 
@@ -36,18 +43,22 @@ def lede(comparison: Comparison, held: int, items: int, n_classes: int, source: 
     )
 
 
-def remarks(arms: Arms, warning: str, noise: bool) -> list[str]:
+def remarks(arms: Arms, noise: bool) -> list[str]:
     """What a reader must know beside the headline, most serious first; empty where there is nothing.
 
-    warning: that of the comparison, perhaps empty. noise: the clips show noise in place of the trajectories.
+    noise: the clips show noise in place of the trajectories.
     """
     found = []
     if noise:
         found.append(
             "The clips are Gaussian noise (render.content: noise): no encoder can help, and a gain is luck."
         )
-    if warning:
-        found.append(f"Mind: {warning}.")
+    several = len(arms.headlines) > 1
+    found += [
+        f"Mind{', of ' + comparison.encoder if several else ''}: {comparison.warning}."
+        for comparison in arms.headlines
+        if comparison.warning
+    ]
     own = arms.headlines[0].pretrained.accuracy
     better = [arm for arm in arms.controls if arm.accuracy.low > own.high]
     if better:
@@ -60,12 +71,11 @@ def remarks(arms: Arms, warning: str, noise: bool) -> list[str]:
 
 
 def limits(
-    comparison: Comparison, rope: float, detectable: float, synthetic: bool, trained: bool
+    comparison: Comparison, rope: float, detectable: float, synthetic: bool, facts: EncoderFacts
 ) -> list[str]:
     """What cannot be concluded from this comparison.
 
-    rope, detectable: fractions. synthetic: the trajectories were made, not recorded. trained: a published checkpoint
-    or a recipe stands behind the pretrained arm.
+    rope, detectable: fractions. synthetic: the trajectories were made, not recorded. facts: of the encoder compared.
     """
     gain = comparison.gain
     found = []
@@ -79,15 +89,14 @@ def limits(
             f"Not that pretraining makes no difference: any gain from {bare(gain.low)} to {bare(gain.high)} points "
             f"fits. A gain of {100 * detectable:.1f} points would have been detected four times in five."
         )
-    if not trained:
+    if not facts.trained:
         found.append("Nothing about pretraining at all: this encoder has no trained weights.")
     place = ", ".join(filter(None, (comparison.pretrained.layer, comparison.pretrained.pooling)))
     found += [
         f"Nothing about other encoders, about other layers or poolings than {place or 'this one'}, or about "
         "fine-tuning: the encoder is frozen and the probe is linear.",
         "Nothing about other ways to draw the same paths: frames, size, view and trail are part of the question.",
-        "Not which part of the pretraining matters: the random arm lacks both what was learned and the scale that "
-        "trained weights have.",
+        f"Not which part of the pretraining matters: the random arm lacks {facts.lacks}.",
     ]
     if synthetic:
         found.append(

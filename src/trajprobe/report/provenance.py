@@ -13,7 +13,9 @@ class EncoderFacts:
     """An encoder as the page introduces it.
 
     weights: lines that say which ones were used. trained: whether there are any. random_arm: what the random arm is.
-    order: which arms cannot tell the order of frames, as measured; empty where both can.
+    lacks: what it has not that the pretrained arm has. order: which arms cannot tell the order of frames, as measured;
+    empty where both can. moved: for each arm how far its features move under each of `DISORDERS`, as a fraction of the
+    distance between clips.
     """
 
     name: str
@@ -23,7 +25,9 @@ class EncoderFacts:
     weights: list[str]
     trained: bool
     random_arm: str
+    lacks: str
     order: str
+    moved: Mapping[str, Mapping[str, float]]
 
 
 def describe(features: Mapping[str, Any]) -> EncoderFacts:
@@ -41,7 +45,9 @@ def describe(features: Mapping[str, Any]) -> EncoderFacts:
         weights=weight_lines(features["provenance"]),
         trained=card.weights != "none",
         random_arm=_random_arm(kept),
+        lacks=_lacks(kept),
         order=_order(blind) if blind else "",
+        moved=order,
     )
 
 
@@ -60,6 +66,13 @@ def _random_arm(kept: RandomArm) -> str:
         "shuffled_weights": "the trained values of every tensor in shuffled places",
     }[kept.recipe]
     return made + (", with the trained positions" if kept.positions == "pretrained" else "")
+
+
+def _lacks(kept: RandomArm) -> str:
+    if kept.recipe == "shuffled_weights":
+        return "only the places of the trained values, not their scale"
+    learned = "what was learned" + (" beyond positions" if kept.positions == "pretrained" else "")
+    return f"both {learned} and the scale that trained weights have"
 
 
 def _order(blind: Set[str]) -> str:

@@ -16,7 +16,7 @@ from trajprobe.errors import UserError
 Row = dict[str, str]
 COLUMNS = (
     *("encoder", "arm", "init", "layer", "pooling", "accuracy", "accuracy_ci_low", "accuracy_ci_high"),
-    *("ece", "gain", "gain_ci_low", "gain_ci_high", "p_adjusted", "verdict"),
+    *("ece", "gain", "gain_ci_low", "gain_ci_high", "p_adjusted", "verdict", "confounded", "warning"),
 )
 MEND = "run `dvc repro compare`"
 
@@ -47,7 +47,7 @@ class Arm:
 class Comparison:
     """An encoder at one layer and pooling: its pretrained arm against the random initialisations, in order.
 
-    p_value: of no gain, after Holm's correction over encoders.
+    p_value: of no gain, after Holm's correction over encoders. confounded, warning: what to mind about the verdict.
     """
 
     pretrained: Arm
@@ -55,6 +55,8 @@ class Comparison:
     gain: Estimate
     p_value: float
     verdict: str
+    confounded: bool
+    warning: str
 
     @property
     def encoder(self) -> str:
@@ -118,6 +120,8 @@ def _compare(path: Path, rows: list[Row], place: tuple[str, str]) -> Comparison:
         gain=estimate(row, "gain"),
         p_value=float(row["p_adjusted"]),
         verdict=row["verdict"],
+        confounded=row["confounded"] == "1",
+        warning=row["warning"],
     )
 
 

@@ -9,6 +9,7 @@ from trajprobe.compare.evidence import Contrast, gather
 from trajprobe.compare.gain import estimate_gain
 from trajprobe.compare.guards import above_noise, refuse_leakage, saturated, share_at_edge
 from trajprobe.compare.holm import holm
+from trajprobe.compare.order import ORDER_COLUMNS, order_rows
 from trajprobe.compare.per_class import CLASS_COLUMNS, class_rows
 from trajprobe.compare.summary import ARM_COLUMNS, Judged, arm_rows, confusion_rows, summarise, write_csv
 from trajprobe.compare.verdict import decide
@@ -61,6 +62,7 @@ def run(params: Params) -> str:
     headlines = {encoder: contrasts[0] for encoder, contrasts in evidence.contrasts.items()}
     write_csv(paths.PER_CLASS, CLASS_COLUMNS, class_rows(evidence, headlines, settings.confidence))
     write_csv(paths.RELIABILITY, RELIABILITY_COLUMNS, reliability_rows(evidence, headlines))
+    write_csv(paths.ORDER, ORDER_COLUMNS, order_rows({name: files[name].features for name in params.encoders}))
     return first.verdict.sentence + (f" Mind: {first.verdict.warning}." if first.verdict.warning else "")
 
 
