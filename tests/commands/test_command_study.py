@@ -6,9 +6,11 @@ The oracle is what the toy pipeline must yield for each override; the toy refuse
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 
 from trajprobe.commands import study
 from trajprobe.errors import UserError
@@ -150,10 +152,29 @@ def test_names_that_are_no_experiments_are_refused(tmp_path: Path, monkeypatch: 
         load_study(path)
 
 
-def test_an_override_reaches_dvc_as_hydra_reads_it() -> None:
-    assert study._hydra(["a", "b"]) == '["a", "b"]'
-    assert study._hydra(True) == "true"
-    assert study._hydra("noise") == "noise"
+@pytest.mark.parametrize(
+    "value",
+    [
+        "noise",
+        "#ff00aa",
+        "true",
+        "null",
+        "1e3",
+        "it's",
+        ["a", "b"],
+        [1, 2],
+        True,
+        3,
+        0.5,
+        {"x": 1, "y": "#0"},
+    ],
+)
+def test_an_override_reaches_params_as_it_stands_in_the_study(value: Any, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    before = dict.fromkeys(value) if isinstance(value, dict) else "before"
+    path.write_text(yaml.safe_dump({"section": {"key": before}}))
+    apply_overrides(path, study._hydra("section.key", value))
+    assert yaml.safe_load(path.read_text()) == {"section": {"key": value}}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)

@@ -35,7 +35,7 @@ def run(path: Path, only: Sequence[str] = ()) -> str:
     missing = [name for name in wanted if name not in there]
     _forget(path, missing)
     for name in missing:
-        overrides = [f"{key}={_hydra(value)}" for key, value in study.overrides(name).items()]
+        overrides = [part for key, value in study.overrides(name).items() for part in _hydra(key, value)]
         options = [part for override in overrides for part in ("-S", override)]
         _dvc("exp", "run", "--queue", "-n", experiment_name(path, name), *options)
     if missing:
@@ -156,9 +156,14 @@ def _flowing(text: str) -> str:
     return " ".join(text.split())
 
 
-def _hydra(value: Any) -> str:
-    """A value in the grammar of `dvc exp run -S`, in which JSON's lists, numbers and booleans are valid."""
-    return value if isinstance(value, str) else json.dumps(value)
+def _hydra(key: str, value: Any) -> list[str]:
+    """Overrides in the grammar of `dvc exp run -S`, in which JSON's lists, texts, numbers and booleans are valid.
+
+    JSON's sections are not, so each of their keys is set by itself.
+    """
+    if isinstance(value, dict):
+        return [part for name, each in value.items() for part in _hydra(f"{key}.{name}", each)]
+    return [f"{key}={json.dumps(value, ensure_ascii=False)}"]
 
 
 def _environment() -> dict[str, str]:
