@@ -121,18 +121,27 @@ def test_groups_must_divide_the_width() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("clip", "bound"), [("noise", 1.5e-5), ("drawn", 5e-5)])
-def test_the_full_size_against_itself_in_float64(clip: str, bound: float) -> None:
-    """Measured on a CPU: 0.7e-5 for noise, 2.2e-5 for a drawn clip, whose mean is far from zero; no code differs."""
+@pytest.mark.parametrize("clip", ["noise", "drawn"])
+def test_the_full_size_against_itself_in_float64(clip: str) -> None:
+    """In torch's usual memory order and in the product's, two clips at a time, as the product shows them.
+
+    Measured on a CPU: 1e-5 in either order for noise; for a drawn clip, whose mean is far from zero, 1.2e-5 and, since
+    torch's GroupNorm sums naively in the product's order (and in the published numbers), 3e-4. No code differs.
+    """
     torch.manual_seed(0)
     model = Magvit2Encoder(PUBLISHED)
-    video = torch.rand(1, 3, 5, 128, 128) * 2 - 1
+    video = torch.rand(2, 3, 5, 128, 128) * 2 - 1
     if clip == "drawn":
-        video = torch.where(torch.rand(1, 1, 5, 128, 128) < 1 / 30, video, torch.tensor(-0.9))
+        video = torch.where(torch.rand(2, 1, 5, 128, 128) < 1 / 30, video, torch.tensor(-0.9))
+    layers = ["mid", "latent"]
     with torch.inference_mode():
-        single = model.maps(video.contiguous(memory_format=torch.channels_last_3d), ["mid", "latent"])
-        double = model.double().maps(video.double(), ["mid", "latent"])
-    assert single["latent"].shape == (1, 18, 2, 16, 16)
+        ours = model.maps(video.contiguous(memory_format=torch.channels_last_3d), layers)
+        for parameter in model.parameters():
+            parameter.data = parameter.data.contiguous()
+        usual = model.maps(video[:1].contiguous(), layers)
+        double = model.double().maps(video[:1].double(), layers)
+    assert ours["latent"].shape == (2, 18, 2, 16, 16)
     for layer, expected in double.items():
-        assert relative_error(single[layer], expected.numpy()) < bound, layer
-    assert torch.equal(codes(single["latent"]), codes(double["latent"]))
+        assert relative_error(usual[layer], expected.numpy()) < 2e-5, layer
+        assert relative_error(ours[layer][:1], expected.numpy()) < (1e-3 if clip == "drawn" else 2e-5), layer
+    assert torch.equal(codes(ours["latent"][:1]), codes(double["latent"]))
