@@ -20,8 +20,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from trajprobe.compare.bootstrap import bca
-from trajprobe.compare.crossed import crossed_mean, group_scores
-from trajprobe.compare.gain import interval
+from trajprobe.compare.crossed import crossed_mean, group_scores, of_difference
+from trajprobe.compare.gain import equality, interval
 from worlds import Studies, World, calibrate
 
 WORLDS = [
@@ -35,6 +35,9 @@ WORLDS = [
 ITEMS = {40: 2500, 200: 1500, 1000: 600}  # and studies of so many
 POWER = World("power", width=16, signal=3.0, noise=1.6)  # in which there is room for a gain of 20 points
 GAINS, POWER_STUDIES = (0.02, 0.05, 0.10, 0.20), 400
+# Where arms differ on a handful of items, so that intervals are as narrow as the region of practical equivalence.
+CEILING = World("ceiling", width=32, signal=8.0, noise=1.0, spread=0.05)
+CEILING_GAIN, CEILING_STUDIES = 0.02, {200: 800, 1000: 300}
 SIZE = 50_000  # of a study's features; wide ones of 1000 items alone would take as long as all the others
 CONFIDENCE, BOOTSTRAP, EVERY = 0.95, 1000, 4  # every so many-th study is bootstrapped
 
@@ -47,15 +50,19 @@ def judge(world: World, n: int, gain: float, studies: int) -> dict[str, Any]:
         outcome = source.draw()
         scores = group_scores(outcome.right[0] - outcome.right[1:], outcome.groups)
         halves = outcome.halves[0] - outcome.halves[1:].mean(axis=0)
-        estimate = crossed_mean(scores, halves)
+        groups = scores.shape[1]
+        estimate = of_difference(crossed_mean(scores, halves), groups)
         naive = interval(crossed_mean(scores), CONFIDENCE)
         drawn = bca(scores, BOOTSTRAP, number, CONFIDENCE) if number % EVERY == 0 else (np.nan, np.nan)
         accuracy = outcome.right.mean(axis=1)
         spread = np.std(accuracy[1:], ddof=1)
         found.append(
-            (estimate.mean, *interval(estimate, CONFIDENCE), *naive, *drawn, accuracy[1:].mean(), spread)
+            (
+                *(estimate.mean, *interval(estimate, CONFIDENCE), equality(estimate, groups, CONFIDENCE)),
+                *(*naive, *drawn, accuracy[1:].mean(), spread),
+            )
         )
-    mean, low, high, p, naive_low, naive_high, naive_p, boot_low, boot_high, random, spread = np.array(
+    mean, low, high, p, equal, naive_low, naive_high, naive_p, boot_low, boot_high, random, spread = np.array(
         found
     ).T
     true = mean.mean()
@@ -79,15 +86,19 @@ def judge(world: World, n: int, gain: float, studies: int) -> dict[str, Any]:
         "naive_significant": float(np.mean(naive_p < 1 - CONFIDENCE)),
         "naive_coverage": holds(naive_low, naive_high),
         "bootstrap_coverage": holds(boot_low[drawn], boot_high[drawn]),
-        "inside_2": float(np.mean((low >= -0.02) & (high <= 0.02))),
-        "inside_5": float(np.mean((low >= -0.05) & (high <= 0.05))),
+        "equal_2": float(np.mean(equal <= 0.02)),
+        "equal_5": float(np.mean(equal <= 0.05)),
     }
 
 
 def jobs() -> list[tuple[World, int, float, int]]:
     """Everything that is measured: the nulls, then the gains of one world."""
     nulls = [(world, n, 0.0, studies) for n, studies in ITEMS.items() for world in WORLDS if fits(world, n)]
-    return nulls + [(POWER, n, gain, POWER_STUDIES) for n in ITEMS for gain in GAINS]
+    power = [(POWER, n, gain, POWER_STUDIES) for n in ITEMS for gain in GAINS]
+    ceiling = [
+        (CEILING, n, gain, studies) for n, studies in CEILING_STUDIES.items() for gain in (0.0, CEILING_GAIN)
+    ]
+    return ceiling + nulls + power
 
 
 def fits(world: World, n: int) -> bool:
@@ -103,7 +114,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         "| --- " * 10 + "|",
     ]
     for row in rows:
-        if row["asked"] == 0:
+        if row["asked"] == 0 and row["world"] != CEILING.name:
             lines.append(
                 f"| {row['items']} | {row['world']} | {row['studies']:,} | {row['random_accuracy']:.0%} "
                 f"({100 * row['seeds_sd']:.1f}) | **{row['significant']:.1%}** | **{row['coverage']:.1%}** | "
@@ -112,14 +123,16 @@ def table(rows: list[dict[str, Any]]) -> str:
             )
     lines += [
         "",
-        "| items | true gain, points | studies | found to help | coverage | no difference within ±2 | within ±5 |",
-        "| --- " * 7 + "|",
+        "| items | world | true gain, points | studies | found to help | coverage | width, points | "
+        "no difference within ±2 | within ±5 |",
+        "| --- " * 9 + "|",
     ]
     for row in rows:
-        if row["asked"] > 0:
+        if row["asked"] > 0 or row["world"] == CEILING.name:
             lines.append(
-                f"| {row['items']} | {100 * row['true']:.1f} | {row['studies']:,} | {row['helps']:.1%} | "
-                f"{row['coverage']:.1%} | {row['inside_2']:.1%} | {row['inside_5']:.1%} |"
+                f"| {row['items']} | {row['world']} | {100 * row['true']:.1f} | {row['studies']:,} | "
+                f"{row['helps']:.1%} | {row['coverage']:.1%} | {100 * row['width']:.1f} | "
+                f"{row['equal_2']:.1%} | {row['equal_5']:.1%} |"
             )
     return "\n".join(lines)
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 
-from trajprobe.compare.crossed import SMALLEST, crossed_mean, group_scores
-from trajprobe.compare.gain import exceeds, interval
+from trajprobe.compare.crossed import SMALLEST, Estimate, crossed_mean, group_scores, of_difference
+from trajprobe.compare.gain import equality, exceeds, interval
 
 
 def drawn(rng: np.random.Generator, seeds: int, groups: int, sd: tuple[float, float, float]) -> np.ndarray:
@@ -55,6 +55,39 @@ def test_where_seeds_are_all_that_varies_it_is_the_t_test_over_seeds() -> None:
 
 def test_arms_that_always_agree_are_not_certain_to() -> None:
     assert crossed_mean(np.zeros((4, 25))).error == SMALLEST / 25
+
+
+@pytest.mark.parametrize("groups", [60, 480])
+def test_where_arms_never_differ_the_bound_is_the_exact_one(groups: int) -> None:
+    low, high, _ = interval(of_difference(crossed_mean(np.zeros((8, groups))), groups), 0.95)
+    assert high == -low
+    assert high == pytest.approx(1 - 0.025 ** (1 / groups), rel=0.07)  # Clopper & Pearson: 0.975 on one side
+    assert of_difference(Estimate(0.1, 0.2, 5.0), groups) == Estimate(0.1, 0.2, 5.0)
+
+
+@pytest.mark.parametrize("groups", [60, 100, 200, 300, 400, 500, 600, 1000])
+@pytest.mark.parametrize("common", [0.8, 1.0])
+def test_arms_set_apart_by_the_rope_are_seldom_called_equal(groups: int, common: float) -> None:
+    """Near the ceiling, where it is hardest: the pretrained arm is always right, and the seeds miss 2 % of the items,
+    most of them the same ones. The interval, which is symmetrical where the truth is not, then covers 90 % at worst."""
+    rng, gain = np.random.default_rng(groups), 0.02
+    wrong, covered = [], []
+    for _ in range(2000):
+        shared = rng.random(groups) < gain * common
+        own = rng.random((8, groups)) < 1 - (1 - gain) / (1 - gain * common)
+        estimate = of_difference(crossed_mean((shared | own).astype(float)), groups)
+        wrong.append(equality(estimate, groups, 0.95) <= 0.02)
+        low, high, _ = interval(estimate, 0.95)
+        covered.append(low <= gain <= high)
+    assert np.mean(wrong) <= 0.06  # 5 %, known to half a point
+    assert np.mean(covered) >= 0.88
+
+
+def test_degrees_of_freedom_do_not_fall_below_those_of_the_seeds() -> None:
+    """Where the interaction is taken away from little, the approximation by itself would give less than one."""
+    rng = np.random.default_rng(6)
+    for _ in range(500):
+        assert crossed_mean(drawn(rng, 3, 4, (0.3, 0.05, 0.5))).freedom >= 2
 
 
 @given(st.integers(0, 10_000))

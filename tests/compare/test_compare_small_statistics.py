@@ -90,6 +90,14 @@ def test_hedges_g_by_hand_and_rank_by_counting() -> None:
     assert [rank(value, sample) for value in (0.9, 0.7, 0.65, 0.1)] == [1, 1, 2, 4]
 
 
+def test_seeds_that_differ_by_rounding_are_equal() -> None:
+    third = 1 / 3 + 1 / 3 + 1 / 3
+    nearly = [np.mean([third, 1.0, 1.0]) * 0.7, 0.7, 0.7 + 1e-16]
+    assert hedges_g(0.9, nearly) is None
+    assert rank(0.7 - 1e-16, [0.7, 0.7]) == 1
+    assert hedges_g(0.9, [0.5, 0.6]) is None  # for two, J is zero whatever the gain
+
+
 @pytest.mark.parametrize("freedom", [7.0, 40.0, 1e6])
 def test_the_detectable_gain_is_detected_four_times_in_five(freedom: float) -> None:
     gain = minimum_detectable(Estimate(0.0, 0.01, freedom), 0.95)

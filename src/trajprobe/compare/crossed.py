@@ -17,12 +17,18 @@ model's accuracy is that of the best one; what remains falls with its square. So
 items is a quarter of that from training on half of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 TRAINING = 4  # times the variance from training on all items is that from training on half of them
 SMALLEST = 0.5  # items: a standard error is never below this share of one group
+UNSEEN = (
+    1.9  # groups: the smallest error of a difference between arms; two of them are the exact bound of 3.7 / G
+)
+FURTHER = (
+    3  # groups on which arms are taken to disagree, beyond those where they do, before they are called equal
+)
 
 
 @dataclass(frozen=True)
@@ -51,27 +57,51 @@ def crossed_mean(scores: np.ndarray, halves: np.ndarray | None = None) -> Estima
     """The grand mean of (S, G) scores with its uncertainty over both factors; with one seed, over groups alone.
 
     halves: (B, 2) the same mean as found in each half of B random halvings; without, what was trained on counts as
-    given. The error is never smaller than SMALLEST / G: that two arms agree on every item of a finite set does not
-    prove that they would always agree.
+    given. The error is never smaller than SMALLEST / G: that a finite set does not vary does not prove that nothing
+    would. The degrees of freedom are at least those of the least known part: taking away the interaction can bring the
+    approximation below.
     """
     seeds, groups = scores.shape
     mean = float(scores.mean())
     of_groups, of_seeds = scores.mean(axis=0) - mean, scores.mean(axis=1) - mean
     freedom_groups = max(groups - 1, 1)
     square_groups = seeds * (of_groups**2).sum() / freedom_groups
-    total, parts = square_groups, square_groups**2 / freedom_groups
+    total, parts, least = square_groups, square_groups**2 / freedom_groups, freedom_groups
     if seeds > 1:
         residual = scores - mean - of_groups - of_seeds[:, None]
         square_seeds = groups * (of_seeds**2).sum() / (seeds - 1)
         square_both = (residual**2).sum() / (freedom_groups * (seeds - 1))
         if square_seeds > square_both:
             total += square_seeds - square_both
+            least = min(least, seeds - 1)
             parts += square_seeds**2 / (seeds - 1) + square_both**2 / (freedom_groups * (seeds - 1))
     if halves is not None and len(halves):
         apart = float(np.mean((halves[:, 0] - halves[:, 1]) ** 2)) / 2 * groups * seeds
         training = max(0.0, apart - 2 * square_groups) / TRAINING
         total += training
         parts += training**2 / len(halves)
-    freedom = total**2 / parts if parts > 0 else float(freedom_groups)
+        least = min(least, len(halves))
+    freedom = max(total**2 / parts, least) if parts > 0 else freedom_groups
     error = (total / (groups * seeds)) ** 0.5
     return Estimate(mean, max(float(error), SMALLEST / groups), float(freedom))
+
+
+def of_difference(estimate: Estimate, groups: int) -> Estimate:
+    """The estimate of a difference in accuracy between arms.
+
+    On what G groups have not shown at all there is an exact bound at 95 %, 3.7 / G (Hanley & Lippman-Hand, If nothing
+    goes wrong, is everything all right?, JAMA 249, 1983, for 95 % on one side): the error is never below UNSEEN / G.
+    """
+    return replace(estimate, error=max(estimate.error, UNSEEN / groups))
+
+
+def of_equality(estimate: Estimate, groups: int) -> Estimate:
+    """The estimate by which arms may be called equal.
+
+    Near the ceiling they differ on a handful of groups, all in favour of one, and the next handful may be twice as
+    large. So FURTHER groups are added to those on which they differ: the idea of Bonett & Price, who add two (Adjusted
+    Wald confidence interval for a difference of binomial proportions based on paired data, J. Educational and
+    Behavioral Statistics 37, 2012). With three, arms that are set apart by the region of equivalence are called equal
+    in less than one of twenty studies, whatever their number of groups.
+    """
+    return replace(estimate, error=(estimate.error**2 + FURTHER / groups**2) ** 0.5)

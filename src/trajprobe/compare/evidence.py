@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trajprobe.compare.crossed import Estimate, crossed_mean, group_scores
+from trajprobe.compare.crossed import Estimate, crossed_mean, group_scores, of_difference
 from trajprobe.errors import UserError
 from trajprobe.probe.predictions import Held, Predictions
 
@@ -63,7 +63,8 @@ class Evidence:
             halves = halves - self._accuracy_of_halves(than, code)
         own = slice(None) if code is None else self.codes == code
         groups = np.unique(self.groups[own], return_inverse=True)[1]
-        return crossed_mean(group_scores(scores[:, own], groups), halves)
+        estimate = crossed_mean(group_scores(scores[:, own], groups), halves)
+        return of_difference(estimate, int(groups.max()) + 1) if than else estimate
 
     def _accuracy_of_halves(self, arms: Sequence[Held], code: int | None) -> np.ndarray:
         """(B, 2) mean accuracy in each half, of the halvings that hold out something in both."""

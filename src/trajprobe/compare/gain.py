@@ -13,7 +13,7 @@ from scipy.stats import t as student
 
 from trajprobe.compare import mcnemar
 from trajprobe.compare.bootstrap import bca
-from trajprobe.compare.crossed import Estimate, group_scores
+from trajprobe.compare.crossed import Estimate, group_scores, of_equality
 from trajprobe.compare.effect import hedges_g, rank
 from trajprobe.compare.evidence import Contrast, Evidence
 from trajprobe.compare.power import minimum_detectable
@@ -25,16 +25,18 @@ from trajprobe.params.study import Compare
 class Gain:
     """A gain with its interval, two-sided p-value and what stands beside them.
 
-    low, high: the interval; p_value is below 1 - confidence exactly where it excludes zero. bootstrap_low,
-    bootstrap_high: the bootstrap's interval, beside it. seeds: random initialisations. detectable: the smallest gain
-    found with a power of 80 %. rank: of the pretrained arm among itself and the seeds. hedges_g: None where the
-    seeds do not differ. resampled: None without several folds. halved: whether the interval covers what other training
-    items would change; it cannot where a class is too small to be halved.
+    low, high: the interval; p_value is below 1 - confidence exactly where it excludes zero. equality: the least
+    region of equivalence, either side of zero, in which the arms may be called equal (see `of_equality`).
+    bootstrap_low, bootstrap_high: the bootstrap's interval, beside it. seeds: random initialisations. detectable: the smallest gain
+    found with a power of 80 %. rank: of the pretrained arm among itself and the seeds. hedges_g: None where the seeds
+    do not differ, or are fewer than three. resampled: None without several folds. halved: whether the interval covers
+    what other training items would change; it cannot where a class is too small to be halved.
     """
 
     value: float
     low: float
     high: float
+    equality: float
     bootstrap_low: float
     bootstrap_high: float
     p_value: float
@@ -48,27 +50,29 @@ class Gain:
     halved: bool
 
 
-def estimate_gain(evidence: Evidence, contrast: Contrast, settings: Compare) -> Gain:
-    """All statistics of one contrast."""
+def estimate_gain(evidence: Evidence, contrast: Contrast, settings: Compare, encoders: int) -> Gain:
+    """All statistics of one contrast. encoders: how many comparisons the power to detect a gain is divided among."""
     ours = evidence.accuracy_of_items(contrast.pretrained)
     theirs = evidence.accuracy_of_items(*contrast.random)
     scores = group_scores(ours - theirs, evidence.groups)
     estimate = evidence.accuracy([contrast.pretrained], contrast.random)
-    low, high, p_value = interval(estimate, settings.confidence)
+    low, high, p_value = gain_interval(estimate, settings.confidence)
     bootstrap_low, bootstrap_high = bca(scores, settings.bootstrap, settings.seed, settings.confidence)
     accuracies = theirs.mean(axis=1).tolist()
     return Gain(
         value=estimate.mean,
         low=low,
         high=high,
+        equality=equality(estimate, scores.shape[1], settings.confidence),
         bootstrap_low=bootstrap_low,
         bootstrap_high=bootstrap_high,
         p_value=p_value,
         estimate=estimate,
         seeds=len(theirs),
-        detectable=minimum_detectable(estimate, settings.confidence),
+        # At the level of Holm's first step, which is Bonferroni's.
+        detectable=minimum_detectable(estimate, 1 - (1 - settings.confidence) / encoders),
         rank=rank(float(ours.mean()), accuracies),
-        hedges_g=hedges_g(float(ours.mean()), accuracies) if len(set(accuracies)) > 1 else None,
+        hedges_g=hedges_g(float(ours.mean()), accuracies),
         mcnemar_p=mcnemar.combined(
             evidence.hits(contrast.pretrained), np.stack([evidence.hits(held) for held in contrast.random])
         ),
@@ -82,6 +86,18 @@ def interval(estimate: Estimate, confidence: float) -> tuple[float, float, float
     half = float(student.ppf((1 + confidence) / 2, estimate.freedom)) * estimate.error
     p_value = float(2 * student.sf(abs(estimate.mean) / estimate.error, estimate.freedom))
     return estimate.mean - half, estimate.mean + half, p_value
+
+
+def equality(estimate: Estimate, groups: int, confidence: float) -> float:
+    """The larger end, without its sign, of the interval by which arms may be called equal."""
+    low, high, _ = interval(of_equality(estimate, groups), confidence)
+    return max(-low, high)
+
+
+def gain_interval(estimate: Estimate, confidence: float) -> tuple[float, float, float]:
+    """As `interval`, of a difference of accuracies, which does not leave -1 to 1 though a few items may say so."""
+    low, high, p_value = interval(estimate, confidence)
+    return max(low, -1.0), min(high, 1.0), p_value
 
 
 def exceeds(estimate: Estimate, bound: float) -> float:

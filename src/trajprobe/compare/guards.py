@@ -4,6 +4,7 @@ import numpy as np
 
 from trajprobe.compare.evidence import Contrast, Evidence
 from trajprobe.compare.gain import exceeds
+from trajprobe.compare.verdict import Saturated
 from trajprobe.errors import UserError
 from trajprobe.probe.predictions import Held
 
@@ -22,8 +23,8 @@ def refuse_leakage(evidence: Evidence) -> None:
     if exceeds(correct, evidence.chance) < LEAKAGE:
         raise UserError(
             f"leakage: the {HASH_NOISE} control reaches {correct.mean:.1%} where chance is {evidence.chance:.1%}, "
-            "so labels can be told from the items' identity; look for duplicates without a common group, or for "
-            "folds that share items"
+            "so labels can be told from the names of the items; look for folds that share items, or for an id that "
+            "several items have"
         )
 
 
@@ -35,8 +36,8 @@ def above_noise(evidence: Evidence, arms: list[Held]) -> bool:
     return exceeds(evidence.accuracy(arms, [noise]), 0) < ABOVE_NOISE
 
 
-def saturated(evidence: Evidence, contrast: Contrast) -> bool:
-    """Whether both arms are at the ceiling: what the coordinates themselves allow, where that is known to be high."""
+def saturated(evidence: Evidence, contrast: Contrast) -> Saturated:
+    """Which arms are at the ceiling: what the coordinates themselves allow, where that is known to be high."""
     ceiling = CEILING
     coordinates = evidence.controls.get(COORDINATES)
     if coordinates is not None:
@@ -44,7 +45,9 @@ def saturated(evidence: Evidence, contrast: Contrast) -> bool:
         ceiling = min(ceiling, known) if known > 0.9 else ceiling
     ours = evidence.hits(contrast.pretrained).mean()
     theirs = np.mean([evidence.hits(held).mean() for held in contrast.random])
-    return bool(min(ours, theirs) >= ceiling)
+    if min(ours, theirs) >= ceiling:
+        return "both"
+    return "one" if max(ours, theirs) >= CEILING else "neither"
 
 
 def share_at_edge(evidence: Evidence, arms: list[Held]) -> float:

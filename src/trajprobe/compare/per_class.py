@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from trajprobe.compare.evidence import Contrast, Evidence
-from trajprobe.compare.gain import interval
+from trajprobe.compare.gain import gain_interval
 from trajprobe.compare.holm import holm
 
 CLASS_COLUMNS = (
@@ -37,16 +37,15 @@ def class_rows(
 
 
 def _class_gain(evidence: Evidence, contrast: Contrast, code: int, confidence: float) -> dict[str, float]:
-    """No gain leaves -1 to 1, and a few items cannot say that it does."""
     own = evidence.codes == code
     estimate = evidence.accuracy([contrast.pretrained], contrast.random, code)
-    low, high, p_value = interval(estimate, confidence)
+    low, high, p_value = gain_interval(estimate, confidence)
     return {
         "items": int(own.sum()),
         "pretrained": float(evidence.accuracy_of_items(contrast.pretrained)[:, own].mean()),
         "random": float(evidence.accuracy_of_items(*contrast.random)[:, own].mean()),
         "gain": estimate.mean,
-        "gain_ci_low": max(low, -1.0),
-        "gain_ci_high": min(high, 1.0),
+        "gain_ci_low": low,
+        "gain_ci_high": high,
         "p_value": p_value,
     }

@@ -50,7 +50,9 @@ def arms_table(summary: Mapping[str, Any], arms: Sequence[Mapping[str, str]]) ->
 def warnings(arms: Sequence[Mapping[str, str]]) -> list[str]:
     """What to mind about the verdict on each encoder's first layer and pooling, in sentences that name it."""
     first = {row["encoder"]: row for row in reversed(arms) if row["arm"] == "pretrained"}
-    return [f"Mind, of {name}: {row['warning']}." for name, row in reversed(first.items()) if row.get("warning")]
+    return [
+        f"Mind, of {name}: {row['warning']}." for name, row in reversed(first.items()) if row.get("warning")
+    ]
 
 
 def _single(row: Mapping[str, str], name: str) -> tuple[str, ...]:

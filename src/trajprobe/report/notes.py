@@ -87,7 +87,12 @@ def limits(
     if comparison.verdict == "inconclusive":
         found.append(
             f"Not that pretraining makes no difference: any gain from {bare(gain.low)} to {bare(gain.high)} points "
-            f"fits. A gain of {100 * detectable:.1f} points would have been detected four times in five."
+            "fits."
+            + (
+                f" A gain of {100 * detectable:.1f} points would have been detected four times in five."
+                if detectable <= 1
+                else ""
+            )
         )
     if not facts.trained:
         found.append("Nothing about pretraining at all: this encoder has no trained weights.")

@@ -47,7 +47,8 @@ class Arm:
 class Comparison:
     """An encoder at one layer and pooling: its pretrained arm against the random initialisations, in order.
 
-    p_value: of no gain, after Holm's correction over encoders. confounded, warning: what to mind about the verdict.
+    p_value: of no gain, after Holm's correction over encoders (of other layers and poolings: over all comparisons).
+    confounded, warning: what to mind about the verdict.
     """
 
     pretrained: Arm

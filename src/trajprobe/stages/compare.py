@@ -1,12 +1,12 @@
 """The compare stage: predictions in, the gain of pretraining and a verdict out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trajprobe import paths
 from trajprobe.compare.calibration import RELIABILITY_COLUMNS, reliability_rows
 from trajprobe.compare.evidence import Contrast, gather
-from trajprobe.compare.gain import estimate_gain
+from trajprobe.compare.gain import Gain, estimate_gain
 from trajprobe.compare.guards import above_noise, refuse_leakage, saturated, share_at_edge
 from trajprobe.compare.holm import holm
 from trajprobe.compare.order import ORDER_COLUMNS, order_rows
@@ -31,19 +31,17 @@ def run(params: Params) -> str:
     refuse_leakage(evidence)
     settings = params.compare
     gains = {
-        encoder: [estimate_gain(evidence, contrast, settings) for contrast in contrasts]
+        encoder: [estimate_gain(evidence, contrast, settings, len(params.encoders)) for contrast in contrasts]
         for encoder, contrasts in evidence.contrasts.items()
     }
-    adjusted = dict(zip(gains, holm([each[0].p_value for each in gains.values()]), strict=True))
+    adjusted = _adjusted(gains)
     judged: dict[str, list[Judged]] = {}
     for encoder, contrasts in evidence.contrasts.items():
         judged[encoder] = []
-        for number, (contrast, gain) in enumerate(zip(contrasts, gains[encoder], strict=True)):
-            p_adjusted = adjusted[encoder] if number == 0 else gain.p_value
+        for contrast, gain, p_adjusted in zip(contrasts, gains[encoder], adjusted[encoder], strict=True):
             verdict = decide(
                 gain,
                 p_adjusted=p_adjusted,
-                encoders=len(gains),
                 confidence=settings.confidence,
                 rope=settings.rope,
                 pretrained_above_noise=above_noise(evidence, [contrast.pretrained]),
@@ -62,8 +60,20 @@ def run(params: Params) -> str:
     headlines = {encoder: contrasts[0] for encoder, contrasts in evidence.contrasts.items()}
     write_csv(paths.PER_CLASS, CLASS_COLUMNS, class_rows(evidence, headlines, settings.confidence))
     write_csv(paths.RELIABILITY, RELIABILITY_COLUMNS, reliability_rows(evidence, headlines))
-    write_csv(paths.ORDER, ORDER_COLUMNS, order_rows({name: files[name].features for name in params.encoders}))
+    write_csv(
+        paths.ORDER, ORDER_COLUMNS, order_rows({name: files[name].features for name in params.encoders})
+    )
     return first.verdict.sentence + (f" Mind: {first.verdict.warning}." if first.verdict.warning else "")
+
+
+def _adjusted(gains: Mapping[str, Sequence[Gain]]) -> dict[str, list[float]]:
+    """p-values after Holm's correction: of each encoder's first contrast over the encoders, which is what was asked;
+    of its other layers and poolings over all contrasts there are, among which one might go looking.
+    """
+    first = holm([each[0].p_value for each in gains.values()])
+    every = iter(holm([gain.p_value for each in gains.values() for gain in each]))
+    found = {encoder: [next(every) for _ in each] for encoder, each in gains.items()}
+    return {encoder: [own, *found[encoder][1:]] for encoder, own in zip(gains, first, strict=True)}
 
 
 def _confounded(features: Mapping[str, Any], contrast: Contrast) -> bool:
