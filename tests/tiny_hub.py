@@ -210,7 +210,15 @@ licence: none
 input: {frames: any, size: 32, scale: processor}
 features: {layer: pooled, pooling: [per_frame, delta]}
 """
-ELEVENTH_PROCESSOR = {"resample": 3, "size": SIDE, **IMAGENET}
+ELEVENTH_PROCESSOR = {  # as microsoft/resnet-18 has it: crop_pct resizes to 36 pixels and cuts 32 out
+    "feature_extractor_type": "ConvNextFeatureExtractor",
+    "crop_pct": 0.875,
+    "do_normalize": True,
+    "do_resize": True,
+    "resample": 3,
+    "size": SIDE,
+    **IMAGENET,
+}
 
 
 def publish_eleventh(folder: Path) -> Any:

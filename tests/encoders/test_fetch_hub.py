@@ -114,15 +114,73 @@ def test_a_library_that_drops_biases_and_reports_nothing_is_caught(
 
     monkeypatch.setattr(transformers.VideoMAEModel, "from_pretrained", drops)
     message = checkpoint.refusal()
-    assert re.search(r"takes \d+ numbers of its \d+ and reports nothing", message)
+    assert re.search(
+        r"takes \d+ numbers of its \d+ and reports nothing of the rest \(perhaps '\S+[qv]_bias'", message
+    )
+    assert "install another version of transformers" in message
     read, there = (int(number) for number in re.findall(r"\d+(?= numbers| and)", message))
     assert there - read == 2 * 2 * 16  # two biases in each of two blocks of 16 channels
+
+
+def test_a_head_that_the_library_leaves_over_in_silence_is_named(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        transformers.VideoMAEModel, "_keys_to_ignore_on_load_unexpected", [r"decoder", "mask_token"]
+    )
+    message = checkpoint.refusal(checkpoint.with_card(architecture={"unused": ["encoder_to_decoder"]}))
+    assert "of the rest (perhaps 'decoder." in message
+    assert "'mask_token'" not in message  # of twenty, three are named
+    assert "name it in the card's architecture.unused" in message
+
+
+NEEDED = ["layernorm", "encoder", "encoder.layer.1", "embeddings", "encoder.layer.0.output.dense.bias"]
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_part_with_numbers_is_not_unused(name: str, checkpoint: Checkpoint) -> None:
+    unused = [*checkpoint.card.architecture["unused"], name]
+    message = checkpoint.refusal(checkpoint.with_card(architecture={"unused": unused}))
+    assert message.startswith(f"card of videomae_base: architecture.unused: takes '{name}")
+    assert "name it as the checkpoint does" in message
+
+
+@pytest.mark.parametrize("name", ["layernorm", "encoder", "encoder.layer.1", "embeddings.cls_token"])
+def test_a_model_that_lacks_what_its_checkpoint_was_not_asked_for(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where names in checkpoint and model agree, nothing is left over, but the model does not run."""
+    monkeypatch.chdir(ROOT)
+    made = Checkpoint(tmp_path, "dinov2_base")
+    message = made.refusal(made.with_card(architecture={"unused": [name]}))
+    assert message.startswith("card of dinov2_base: the model cannot run as the card says ('NoneType' object")
+    assert "correct its `architecture`" in message
+
+
+def test_a_layer_that_the_model_does_not_have(checkpoint: Checkpoint) -> None:
+    for layer, remedy in (
+        ("hiden.1", "did you mean hidden."),
+        ("x", "known: hidden.0, hidden.1, hidden.2, last"),
+    ):
+        message = checkpoint.refusal(checkpoint.with_card(features={"layer": ["last", layer]}))
+        assert message.startswith(f"card of videomae_base: features.layer: no layer '{layer}'; {remedy}")
+    fetch(checkpoint.with_card(features={"layer": ["hidden.2"]}), checkpoint.weights)
+
+
+def test_a_model_whose_tokens_have_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ViT-MAE's encoder hides three quarters of its patches at random."""
+    monkeypatch.chdir(ROOT)
+    made = Checkpoint(tmp_path, "dinov2_base")
+    with tiny_hub.silent():
+        config = transformers.ViTMAEConfig(image_size=32, patch_size=8, **tiny_hub.BLOCKS)
+        transformers.ViTMAEModel(config).save_pretrained(made.published)
+    assert "the model has no layer whose positions are known; take another model" in made.refusal()
 
 
 def test_a_model_type_that_the_library_does_not_know(checkpoint: Checkpoint) -> None:
     checkpoint.configure(model_type="videomae_9000")
     message = checkpoint.refusal()
-    assert f"transformers {transformers.__version__} cannot read it" in message
+    assert f"transformers {transformers.__version__} cannot build a model of it" in message
     assert "videomae_9000" in message
     assert "install a newer transformers" in message
 
@@ -130,6 +188,27 @@ def test_a_model_type_that_the_library_does_not_know(checkpoint: Checkpoint) -> 
 def test_a_model_type_without_a_model(checkpoint: Checkpoint) -> None:
     checkpoint.configure(model_type="encoder-decoder")
     assert "transformers" in checkpoint.refusal()
+
+
+CONFIGURATIONS: list[dict[str, Any]] = [
+    {
+        "architecture": "vit_base_patch16_224",
+        "num_classes": 0,
+        "pretrained_cfg": {"tag": "augreg_in21k"},
+    },  # timm's
+    {"model_type": "videomae", "hidden_size": "many"},
+    {"model_type": "videomae", "num_frames": [16]},
+    {"model_type": ["videomae"]},
+    {},
+]
+
+
+@pytest.mark.parametrize("config", CONFIGURATIONS)
+def test_a_configuration_that_the_library_cannot_use(config: dict[str, Any], checkpoint: Checkpoint) -> None:
+    (checkpoint.published / "config.json").write_text(json.dumps(config))
+    message = checkpoint.refusal()
+    assert f"config.json: transformers {transformers.__version__} cannot build a model of it (" in message
+    assert message.endswith("install a newer transformers, or take another model")
 
 
 def test_models_that_take_no_pictures(checkpoint: Checkpoint) -> None:
@@ -166,8 +245,13 @@ CARDS: list[tuple[dict[str, Any], str]] = [
     ({"architecture": {"tokens": "t w h"}}, "architecture: tokens: "),
     (
         {"architecture": {"arguments": {"bool_masked_po": 1}}},
-        "takes no 'bool_masked_po'; did you mean bool_masked_pos?",
+        "the model takes no 'bool_masked_po' from a card; did you mean bool_masked_pos?",
     ),
+    *(
+        ({"architecture": {"arguments": {name: value}}}, f"the model takes no '{name}' from a card; known: ")
+        for name, value in {"return_dict": False, "pixel_values": 1, "output_hidden_states": True}.items()
+    ),
+    ({"architecture": {"arguments": {"bool_masked_pos": 1}}}, "the model cannot run as the card says ("),
     ({"weights": {"url": "https://example.org/model.safetensors"}}, "reads a whole repository"),
     ({"weights": {"hub": "a/b", "file": "model.safetensors"}}, "reads a whole repository"),
     ({"weights": "none"}, "reads a whole repository"),
@@ -302,3 +386,42 @@ def test_convert_counts_what_is_unused(checkpoint: Checkpoint) -> None:
     assert unused == sum(
         name.startswith(("decoder.", "encoder_to", "mask_token")) for name in load_file(file)
     )
+
+
+@pytest.mark.parametrize("key", ["torch_dtype", "dtype"])
+@pytest.mark.parametrize("name", sorted(tiny_hub.MODELS))
+def test_a_checkpoint_that_asks_for_halves_runs_in_float32(
+    name: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    made = Checkpoint(tmp_path, name)
+    frames = made.card.input.frames if isinstance(made.card.input.frames, int) else 3
+    shown = torch.randint(0, 256, (1, frames, 32, 32, 3), generator=torch.Generator().manual_seed(0))
+
+    def features() -> list[torch.Tensor]:
+        fetch(made.card, made.weights)
+        encoders = [
+            hub_vision.load(made.card, made.weights, CPU),
+            hub_vision.initialise(made.card, made.weights, 0, CPU),
+        ]
+        for encoder in encoders:
+            state = encoder.model.module.state_dict().values()
+            assert {t.dtype for t in state if t.is_floating_point()} == {torch.float32}
+        with torch.inference_mode():
+            maps = [encoder.encode(shown.to(torch.uint8), encoder.layers) for encoder in encoders]
+        return [layer.grid for one in maps for layer in one.values()]
+
+    path = made.published / "config.json"
+    config = json.loads(path.read_text())
+    for part in (config, config.get("vision_config"), config.get("text_config")):
+        if part is not None:
+            part.pop("dtype", None)
+    path.write_text(json.dumps(config))
+    expected = features()
+    for part in (config, config.get("vision_config"), config.get("text_config")):
+        if part is not None:
+            part[key] = "bfloat16"
+    path.write_text(json.dumps(config))
+    got = features()
+    assert len(got) == len(expected) > 4
+    assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))

@@ -19,11 +19,19 @@ from trajprobe import files
 from trajprobe.checkpoints.audit import audit, provenance
 from trajprobe.checkpoints.obtain import Obtained, obtain
 from trajprobe.checkpoints.tensors import read_index, read_tensors
-from trajprobe.encoders.hub_model import HubModel, library_version, load_state, read_architecture, strip
+from trajprobe.encoders.hub_model import (
+    HubModel,
+    layer_names,
+    library_version,
+    load_state,
+    read_architecture,
+    strip,
+)
 from trajprobe.encoders.hub_processor import FILES, read_processor
-from trajprobe.encoders.hub_vision import check_input
+from trajprobe.encoders.hub_vision import ANY, check_input
 from trajprobe.errors import UserError
 from trajprobe.params.encoder_card import EncoderCard, FileWeights, HubWeights
+from trajprobe.params.loading import nearest
 
 CONFIGURATION = ("config.json", *FILES)
 # Preferred first; a sharded checkpoint has its tensors spread over several files.
@@ -31,6 +39,7 @@ CONTAINERS = (
     ("model.safetensors", "model-*-of-*.safetensors"),
     ("pytorch_model.bin", "pytorch_model-*-of-*.bin"),
 )
+SHOWN = 3  # names in a message
 
 
 def fetch(card: EncoderCard, folder: Path) -> dict[str, object]:
@@ -63,7 +72,8 @@ def convert(
     """The encoder with the tensors of `checkpoints`, and how many of them the card leaves unused.
 
     folder: holds the configuration. what: the checkpoint, for messages. Raises UserError where any tensor of the
-    encoder is missing, where any other is left over, or where shapes differ.
+    encoder is missing, where any other is left over, where shapes differ, or where the model does not run or does not
+    have the layers that the card names.
     """
     architecture = read_architecture(card)
     found: dict[str, torch.Tensor] = {}
@@ -74,6 +84,7 @@ def convert(
         found.update(read_tensors(checkpoint, wanted))
         unused += len(names) - len(wanted)
     module, report = load_state(folder, found)
+    loaded = [name for name in module.state_dict() if name not in report["missing_keys"]]
     strip(module, architecture)
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     missing = {name for name in report["missing_keys"] if not _within(name, architecture.unused)}
@@ -81,21 +92,68 @@ def convert(
     taken.update({name: shape for name, shape, _ in report["mismatched_keys"] if name in expected})
     taken.update(dict.fromkeys(sorted(report["unexpected_keys"]), ()))  # of any shape: the name is wrong
     audit(taken, expected, what)
-    _count(found, module, what)
+    removed = [name for name in loaded if name not in expected]
+    _count(card, found, module, removed, what)
     check_input(card.input, HubModel(module, architecture), read_processor(folder))
+    _check_layers(card, folder, what)
     return module, unused
 
 
-def _count(found: dict[str, torch.Tensor], module: torch.nn.Module, what: str) -> None:
-    """Hold the numbers in the encoder against those in the checkpoint; whole numbers are indices and do not count."""
+def _count(
+    card: EncoderCard,
+    found: dict[str, torch.Tensor],
+    module: torch.nn.Module,
+    removed: Sequence[str],
+    what: str,
+) -> None:
+    """Hold the numbers in the encoder against those in the checkpoint; whole numbers are indices and do not count.
+
+    removed: tensors that were taken from the checkpoint and then off the model, as the card's `unused` says.
+    """
+    state = module.state_dict()
     there = sum(tensor.numel() for tensor in found.values() if tensor.is_floating_point())
-    here = sum(math.prod(t.shape) for t in module.state_dict().values() if t.is_floating_point())
-    if there != here:
+    here = sum(math.prod(t.shape) for t in state.values() if t.is_floating_point())
+    if there == here:
+        return
+    if removed:
         raise UserError(
-            f"{what}: transformers {library_version()} takes {here} numbers of its {there} and reports nothing: "
-            "install another version of transformers; if what is left over is a head, name it in the card's "
-            "architecture.unused"
+            f"card of {card.name}: architecture.unused: takes {_some(removed)} off the encoder, which the checkpoint "
+            "has numbers for; leave it out, or name it as the checkpoint does"
         )
+    left = [name for name in found if not any(f".{name}".endswith(f".{known}") for known in state)]
+    rest = f" of the rest (perhaps {_some(left)})" if left else ""
+    raise UserError(
+        f"{what}: transformers {library_version()} takes {here} numbers of its {there} and reports nothing{rest}: if "
+        "what is left over is a head, name it in the card's architecture.unused; otherwise install another version of "
+        "transformers"
+    )
+
+
+def _check_layers(card: EncoderCard, folder: Path, what: str) -> None:
+    """Hold the card's layers against the model's, before anything is encoded."""
+    frames = card.input.frames if isinstance(card.input.frames, int) else ANY
+    try:
+        layers = layer_names(card, folder, frames, card.input.size)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a model raises that lacks a part, or is called with a wrong value
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(
+            f"card of {card.name}: the model cannot run as the card says ({reason:.200}); correct its `architecture` "
+            "(does `unused` name a part that is needed, do the `arguments` fit?) or its `input`"
+        ) from None
+    if not layers:
+        raise UserError(f"{what}: the model has no layer whose positions are known; take another model")
+    for layer in card.features.layer:
+        if layer not in layers:
+            raise UserError(
+                f"card of {card.name}: features.layer: no layer {layer!r}; {nearest(layer, layers)}"
+            )
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names, which nobody vouches for, fit for a terminal."""
+    return ", ".join(f"{name!a:.100}" for name in names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
 def _within(name: str, prefixes: Iterable[str]) -> bool:

@@ -191,7 +191,7 @@ def _told(folder: Path) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
             f"{folder / 'config.json'}: transformers {library_version()} cannot build a model of it ({reason:.200}); "
             "install a newer transformers, or take another model"

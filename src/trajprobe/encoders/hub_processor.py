@@ -1,14 +1,17 @@
 """What a published checkpoint's own processor does to a picture, on whole batches and on any device.
 
 Size, crop, filter and normalisation are read from the file that came with the weights, never assumed: two models of
-one architecture differ in them. The order is the library's: resize, crop the centre, scale, normalise.
+one architecture differ in them. The order is the library's: resize, crop the centre, scale, normalise. Processors of
+other kinds have other steps or another order, which their files do not tell, so only the kinds in KINDS are taken:
+those that were held against the library's own in its form without torchvision. Its form with torchvision resizes
+otherwise: up to 2 grey levels (0.0078 of the scale) from what comes out here, for the processors of videos, too.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 
@@ -16,6 +19,7 @@ from trajprobe.encoders.pil_resize import FILTERS, resize
 from trajprobe.errors import UserError
 
 FILES = ("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json")
+TYPES = ("image_processor_type", "feature_extractor_type", "video_processor_type")
 # Steps that some processors know and this one does not: to leave them out in silence would feed the model wrongly.
 UNKNOWN_STEPS = (
     "crop_pct",
@@ -24,8 +28,59 @@ UNKNOWN_STEPS = (
     "do_align_long_axis",
     "do_crop_margin",
     "do_flip_channel_order",
+    "include_top",
+    "rescale_offset",
+    "color_quantize",
+    "do_grayscale",
 )
+LARGEST = 4096  # pixels on a side
 SOME = 8  # pictures at a time: what stays in a processor's cache is resized four times as fast
+
+
+CLIP = {"image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711]}
+HALVES = {"image_mean": 0.5, "image_std": 0.5}
+IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+
+
+def _kind(
+    size: int, crop_size: int | None, resample: int, colours: Mapping[str, Any], **more: Any
+) -> dict[str, Any]:
+    crop = (
+        {"do_center_crop": False} if crop_size is None else {"do_center_crop": True, "crop_size": crop_size}
+    )
+    return {"size": size, **crop, "resample": resample, **colours, **more}
+
+
+# The kinds of processor that are known -> what the library takes where a file of that kind does not say.
+KINDS: dict[str, dict[str, Any]] = {
+    "Beit": _kind(224, None, 3, HALVES),
+    "Bit": _kind(224, 224, 3, CLIP),
+    "Blip": _kind(384, None, 3, CLIP),
+    "ChineseCLIP": _kind(224, 224, 3, CLIP),
+    "CLIP": _kind(224, 224, 3, CLIP),
+    "ConvNext": _kind(384, None, 3, HALVES, crop_pct=224 / 256),
+    "DeiT": _kind(256, 224, 3, HALVES),
+    "MobileNetV1": _kind(256, 224, 2, HALVES),
+    "MobileNetV2": _kind(256, 224, 2, HALVES),
+    "OwlViT": _kind(768, None, 3, CLIP),
+    "Pvt": _kind(224, None, 3, IMAGENET),
+    "Segformer": _kind(512, None, 2, IMAGENET),
+    "Siglip": _kind(224, None, 3, HALVES),
+    "ViT": _kind(224, None, 2, HALVES),
+    "VideoMAE": _kind(224, 224, 2, HALVES),
+    "Vivit": _kind(256, 224, 2, HALVES, rescale_factor=1 / 127.5, offset=True),
+    "LlavaOnevisionVideo": _kind(384, None, 3, CLIP),
+    "TimesformerVideo": _kind(224, 224, 2, IMAGENET),
+    "VideoMAEVideo": _kind(224, 224, 2, HALVES),
+    "VideoPrismVideo": _kind(288, None, 3, CLIP, do_normalize=False),  # LlavaOnevision's, under another name
+    "VivitVideo": _kind(256, 224, 2, HALVES, rescale_factor=1 / 127.5, offset=True),
+    "VJEPA2Video": _kind(292, 256, 2, IMAGENET),
+}
+# What some kinds do whatever their file says; VJEPA2Video also goes by its crop alone.
+ANYWAY: dict[str | None, dict[str, Any]] = {
+    "Segformer": {"do_center_crop": False},
+    "VivitVideo": {"offset": True},
+}
 
 
 @dataclass(frozen=True)
@@ -75,49 +130,106 @@ def read_processor(folder: Path) -> Processor:
         )
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not JSON ({error}); get a fresh copy of the repository") from None
     return parse_processor(settings, str(path))
 
 
-def parse_processor(settings: Mapping[str, Any], where: str) -> Processor:
+def parse_processor(settings: Any, where: str) -> Processor:
     """The processor that the JSON object `settings` describes; keys as Hugging Face's processors write them.
 
-    A newer file nests them under `image_processor` or `video_processor`. An older one writes a size as one number.
+    A newer file nests them under `image_processor` or `video_processor`. An older one writes a size as one number, and
+    leaves out what its kind takes by default. A file that names no kind is taken as it says.
     Raises UserError, which opens with `where`.
     """
     for part in ("image_processor", "video_processor"):
-        if isinstance(settings.get(part), Mapping):
+        if isinstance(settings, Mapping) and isinstance(settings.get(part), Mapping):
             settings = settings[part]
-    for step in UNKNOWN_STEPS:
-        if settings.get(step):
-            raise UserError(f"{where}: {step}: not supported; take another checkpoint, or report it")
-    does = {step: settings.get(f"do_{step}", True) for step in ("resize", "rescale", "normalize")}
-    crops = settings.get("do_center_crop", "crop_size" in settings)
+    if not isinstance(settings, Mapping):
+        raise UserError(
+            f"{where}: must be keys and values, got {settings!r:.80}; get a fresh copy of the repository"
+        )
+    settings = _complete(settings, where)
+    does = {step: _flag(settings, f"do_{step}", True, where) for step in ("resize", "rescale", "normalize")}
+    crops = _flag(settings, "do_center_crop", settings.get("crop_size") is not None, where)
     resized = _side(settings, "size", where) if does["resize"] else None
     cropped = _side(settings, "crop_size", where) if crops else None
-    if resized is not None and cropped is not None and cropped > resized:
-        raise UserError(f"{where}: crop_size: must not exceed size, got {cropped} and {resized}")
-    resample = settings.get("resample", None if does["resize"] else 2)
-    if resample not in FILTERS:
+    if "crop_pct" in settings and resized is not None:
+        if crops:
+            raise UserError(
+                f"{where}: do_center_crop: not supported beside crop_pct; take another checkpoint"
+            )
+        resized, cropped = _crop_share(settings, resized, where)
+    if cropped is not None and (resized is None or cropped > resized):
         raise UserError(
-            f"{where}: resample: must be one of {sorted(FILTERS)} (Pillow's filters), got {resample!r}"
+            f"{where}: crop_size: must not exceed size, got {cropped} and {resized or 'no resizing'}; take another "
+            "checkpoint"
         )
-    # ViViT's processor maps to -1..1 before it normalises; its class does so unless the file says otherwise.
-    names = [
-        str(settings.get(key, ""))
-        for key in ("image_processor_type", "feature_extractor_type", "video_processor_type")
-    ]
-    offset = settings.get("offset", any(name.startswith("Vivit") for name in names))
     return Processor(
         resized=resized,
         cropped=cropped,
-        resample=resample,
-        factor=float(settings.get("rescale_factor", 1 / 255)) if does["rescale"] else 1.0,
-        shift=1.0 if does["rescale"] and offset else 0.0,
+        resample=_filter(settings, where) if does["resize"] else 2,
+        factor=_number(settings, "rescale_factor", where) if does["rescale"] else 1.0,
+        shift=1.0 if does["rescale"] and _flag(settings, "offset", False, where) else 0.0,
         mean=_colours(settings, "image_mean", where) if does["normalize"] else (0.0, 0.0, 0.0),
         std=_colours(settings, "image_std", where) if does["normalize"] else (1.0, 1.0, 1.0),
     )
+
+
+def _complete(settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The settings with the defaults of the kind of processor that they name, and with what the kind does anyway."""
+    key = next((key for key in TYPES if settings.get(key) is not None), None)
+    kind = None if key is None else _short(str(settings[key]))
+    if key is not None and kind not in KINDS:
+        raise UserError(
+            f"{where}: {key}: the steps of {settings[key]!r:.80} are not known here; take another checkpoint, or "
+            "report it"
+        )
+    defaults = KINDS[kind] if kind else {}
+    for step in UNKNOWN_STEPS:
+        if settings.get(step) and step not in defaults:
+            raise UserError(f"{where}: {step}: not supported; take another checkpoint, or report it")
+    complete = {"rescale_factor": 1 / 255, **defaults, **settings, **ANYWAY.get(kind, {})}
+    if kind == "VJEPA2Video":
+        complete["size"] = _side(complete, "crop_size", where) * 256 // 224
+    return complete
+
+
+def _short(name: str) -> str:
+    """CLIPFeatureExtractor, CLIPImageProcessorFast -> CLIP; VivitVideoProcessor -> VivitVideo: another class."""
+    name = name.removesuffix("Fast").removesuffix("Pil")
+    return name.removesuffix("FeatureExtractor").removesuffix("ImageProcessor").removesuffix("Processor")
+
+
+def _crop_share(settings: Mapping[str, Any], side: int, where: str) -> tuple[int, int | None]:
+    """What ConvNext's processor resizes and crops to, for `size: side`: it leaves large pictures whole."""
+    share = _number(settings, "crop_pct", where)
+    if not side / LARGEST <= share <= 1:
+        raise UserError(f"{where}: crop_pct: must be a share of the picture, at most 1, got {share}")
+    return (int(side / share), side) if side < 384 else (side, None)
+
+
+def _flag(settings: Mapping[str, Any], key: str, default: bool, where: str) -> bool:
+    value = settings.get(key, default)
+    if not isinstance(value, bool | None):
+        raise UserError(f"{where}: {key}: must be true or false, got {value!r:.80}")
+    return bool(value)  # null leaves the step out
+
+
+def _filter(settings: Mapping[str, Any], where: str) -> int:
+    value = settings.get("resample")
+    if not isinstance(value, int) or isinstance(value, bool) or value not in FILTERS:
+        raise UserError(
+            f"{where}: resample: must be one of {sorted(FILTERS)} (Pillow's filters), got {value!r:.80}"
+        )
+    return value
+
+
+def _number(settings: Mapping[str, Any], key: str, where: str) -> float:
+    value = settings.get(key)
+    if not _is_number(value) or value <= 0:
+        raise UserError(f"{where}: {key}: must be a number above 0, got {value!r:.80}")
+    return float(value)
 
 
 def _side(settings: Mapping[str, Any], key: str, where: str) -> int:
@@ -125,20 +237,24 @@ def _side(settings: Mapping[str, Any], key: str, where: str) -> int:
     value = settings.get(key)
     sides = list(value.values()) if isinstance(value, Mapping) else [value]
     known = not isinstance(value, Mapping) or set(value) in ({"shortest_edge"}, {"height", "width"})
-    if not known or len(set(map(str, sides))) != 1 or not isinstance(sides[0], int) or sides[0] < 1:
-        raise UserError(f"{where}: {key}: must be the side of a square in pixels, got {value!r}")
-    return sides[0]
+    side = sides[0] if known and sides.count(sides[0]) == len(sides) else None
+    if type(side) is not int or not 1 <= side <= LARGEST:
+        raise UserError(
+            f"{where}: {key}: must be the side of a square in pixels, at most {LARGEST}, got {value!r:.80}"
+        )
+    return side
 
 
 def _colours(settings: Mapping[str, Any], key: str, where: str) -> tuple[float, float, float]:
     value = settings.get(key)
-    values = [value] * 3 if isinstance(value, int | float) else value
-    if (
-        not isinstance(values, list)
-        or len(values) != 3
-        or not all(isinstance(v, int | float) for v in values)
-    ):
-        raise UserError(f"{where}: {key}: must be three numbers, one for each colour, got {value!r}")
+    values: Any = value if isinstance(value, list | tuple) else [value] * 3
+    if len(values) != 3 or not all(_is_number(v) for v in values):
+        raise UserError(f"{where}: {key}: must be three numbers, one for each colour, got {value!r:.80}")
     if key == "image_std" and not all(values):
-        raise UserError(f"{where}: {key}: must not be zero, got {value!r}")
+        raise UserError(f"{where}: {key}: must not be zero, got {value!r:.80}")
     return float(values[0]), float(values[1]), float(values[2])
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    """Whether a value out of JSON, which has NaN, true, and whole numbers of any length, will do as a float32."""
+    return type(value) in (int, float) and abs(value) < 1e30

@@ -1,13 +1,14 @@
 """The schema of models/<encoder>/card.yaml: what an encoder is, where its weights come from, what it is fed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from trajprobe import paths
 from trajprobe.errors import UserError
-from trajprobe.params.loading import load
+from trajprobe.params.loading import CHOICE, load, nearest
 from trajprobe.params.types import Name, Names, Positive, Section, Seed, Sha256, Some
 
 
@@ -15,25 +16,30 @@ class HubWeights(Section):
     """A repository on the Hugging Face Hub; one `file` of it, or (None) the folder that transformers reads.
 
     sha256: of the file; for a folder, of the lines "<sha256>  <name>" of its files (as `sha256sum` prints them).
+    ema: averaged weights (the default) or, false, the raw ones; for the families open_magvit2 and stem.
     """
 
     hub: str
     file: str | None = None
     revision: str | None = None
     sha256: Sha256 | None = None
-    ema: bool = False
+    ema: bool | None = None
 
 
 class UrlWeights(Section):
+    """A file at a public address; sha256 and ema as above."""
+
     url: str
     sha256: Sha256 | None = None
-    ema: bool = False
+    ema: bool | None = None
 
 
 class FileWeights(Section):
+    """A file or folder on this machine; sha256 and ema as above."""
+
     file: str
     sha256: Sha256 | None = None
-    ema: bool = False
+    ema: bool | None = None
 
 
 class Recipe(Section):
@@ -51,7 +57,24 @@ class RecipeWeights(Section):
     recipe: Recipe
 
 
-Weights = HubWeights | UrlWeights | FileWeights | RecipeWeights | Literal["none"]
+def _origin(weights: Any) -> str | None:
+    """Which of the keys says where weights come from; a `file` beside `hub` is one of the repository."""
+    if weights == "none":
+        return "none"
+    keys = weights if isinstance(weights, Mapping) else getattr(weights, "__dict__", {})
+    return next((key for key in ("hub", "url", "file", "recipe") if key in keys), None)
+
+
+Weights = Annotated[
+    Annotated[HubWeights, Tag("hub")]
+    | Annotated[UrlWeights, Tag("url")]
+    | Annotated[FileWeights, Tag("file")]
+    | Annotated[RecipeWeights, Tag("recipe")]
+    | Annotated[Literal["none"], Tag("none")],
+    Discriminator(
+        _origin, custom_error_type=CHOICE, custom_error_message="give one of hub, url, file, recipe, or none"
+    ),
+]
 
 
 class Input(Section):
@@ -106,13 +129,16 @@ class EncoderCard(Section):
     @model_validator(mode="after")
     def _can_keep(self) -> "EncoderCard":
         if self.features.random.keeps_pretrained and self.family not in KEEPERS:
-            raise ValueError(f"features.random is for the families {' and '.join(KEEPERS)} only")
+            raise ValueError(f"no features.random, which is for the families {' and '.join(KEEPERS)} only")
         return self
 
 
 def load_encoder_card(encoder: str) -> EncoderCard:
     """The card of `encoder`. Raises UserError in one line where it is missing, wrong, or names another encoder."""
     path: Path = paths.encoder_card(encoder)
+    if not path.exists():
+        known = sorted(card.parent.name for card in Path().glob("models/*/card.yaml"))
+        raise UserError(f"{path}: there is no card for {encoder!r}; {nearest(encoder, known)}")
     card = load(EncoderCard, path)
     if card.name != encoder:
         raise UserError(f"{path}: name: must be that of its folder, {encoder!r}, got {card.name!r}")

@@ -1,18 +1,20 @@
 """Reading YAML into the typed schema, with every mistake told in one line that names the key."""
 
 import difflib
-import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 
 from trajprobe.errors import UserError
 from trajprobe.params.types import COLOUR, NAME, SHA256
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
+CHOICE = "choice"  # the type of an error whose message says by itself what to give
 PATTERNS = {
     NAME: "a name of lower-case letters, digits and underscores",
     COLOUR: "a colour such as #3b82f6",
@@ -74,23 +76,60 @@ def nearest(name: str, known: list[str]) -> str:
 
 def _explain(error: ValidationError, schema: type[BaseModel], where: str) -> str:
     first, *others = sorted(error.errors(), key=_rank)
-    location = _location(first)
+    location, section = _locate(schema, first["loc"])
     key = ".".join(map(str, location))
+    place = f"{key}: " if key else ""  # without one, of the file as a whole
+    got = f", got {_short(first['input'])} ({_kind(first['input'])})" if key else ""
     if first["type"] == "extra_forbidden":
-        message = f"unknown key {key}; {nearest(str(location[-1]), _siblings(schema, location))}"
+        siblings = list(getattr(section, "model_fields", {}))
+        message = f"unknown key {key}; {nearest(str(location[-1]), siblings)}"
     elif first["type"] == "missing":
         message = f"{key} is missing"
+    elif first["type"] == CHOICE:
+        message = f"{place}{first['msg']}{got}"
     else:
-        message = (
-            f"{key}: required {_requirement(first)}, got {_short(first['input'])} ({_kind(first['input'])})"
-        )
-    more = {tuple(_location(other)) for other in others} - {tuple(location)}
+        choices = [first, *(other for other in others if _rank(other) == _rank(first))]
+        choices = [choice for choice in choices if _locate(schema, choice["loc"])[0] == location]
+        required = " or ".join(dict.fromkeys(map(_requirement, choices)))
+        message = f"{place}required {required}{got}"
+    more = {tuple(_locate(schema, other["loc"])[0]) for other in others} - {tuple(location)}
     return f"{where}: {message}" + (f"; {len(more)} more to mend" if more else "")
 
 
-def _location(error: Any) -> list[Any]:
-    """The path of keys; the names that pydantic gives to the branches of a union (`list[...]`) are left out."""
-    return [part for part in error["loc"] if not (isinstance(part, str) and re.search(r"[\[(]", part))]
+def _locate(schema: Any, places: Sequence[int | str]) -> tuple[list[int | str], Any]:
+    """The path of keys in an error's `places`, and the section class (or None) that holds the last of them.
+
+    Where a value may be of several types, pydantic puts the name of one into the path, which is no key of the file.
+    """
+    location: list[int | str] = []
+    section = None
+    for place in places:
+        branches = _branches(schema)
+        if len(branches) > 1:
+            schema = branches.get(place)
+            continue
+        if place == "[key]":  # what is wrong is the key before
+            continue
+        location.append(place)
+        section = schema = next(iter(branches.values()))
+        if hasattr(schema, "model_fields"):
+            field = schema.model_fields.get(place)
+            schema = field and field.annotation
+        else:  # list[...] or dict[str, ...]
+            schema = next(reversed(get_args(schema)), None)
+    return location, section
+
+
+def _branches(schema: Any) -> dict[Any, Any]:
+    """The types that a value may have, by the names that pydantic gives them."""
+    tag = None
+    while get_origin(schema) is Annotated:
+        schema, *notes = get_args(schema)
+        tag = next((note.tag for note in notes if isinstance(note, Tag)), tag)
+    if get_origin(schema) in (Union, UnionType):
+        members = [_branches(member) for member in get_args(schema) if member is not NoneType]
+        return {name: branch for member in members for name, branch in member.items()}
+    return {tag or (schema.__name__ if isinstance(schema, type) else schema): schema}
 
 
 def _rank(error: Any) -> int:
@@ -109,23 +148,10 @@ def _requirement(error: Any) -> str:
         return f"one of {context['expected'].replace(' or ', ', ').replace(chr(39), '')}"
     if kind == "value_error":
         return str(context["error"])
+    if kind == "string_type" and not isinstance(error["input"], list | dict | NoneType):
+        return "text (put it in quotes)"
     phrase = REQUIREMENTS.get(kind)
     return phrase.format(**context) if phrase else error["msg"].removeprefix("Input should be ")
-
-
-def _section(schema: Any, location: list[Any]) -> Any:
-    """The schema class that holds the last part of `location`, or None where a union hides it."""
-    for part in location[:-1]:
-        field = getattr(schema, "model_fields", {}).get(part)
-        if field is None:
-            return None
-        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        schema = next((item for item in candidates if hasattr(item, "model_fields")), None)
-    return schema
-
-
-def _siblings(schema: Any, location: list[Any]) -> list[str]:
-    return list(getattr(_section(schema, location), "model_fields", {}))
 
 
 def _short(value: Any) -> str:
