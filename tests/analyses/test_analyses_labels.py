@@ -67,6 +67,18 @@ def test_the_published_test_part_is_all_that_is_tested_and_none_of_it_is_labelle
     assert found["pretrained"]["value"] == [0, 0, 0]
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_what_is_tested_is_never_labelled_nor_its_group(size):
+    # A column of its own for every group says nothing of the others: whoever has not learned from a group gives all
+    # of its fold the same name, which is right for exactly half of them.
+    groups = np.repeat(np.arange(40), size)
+    codes = groups % 2
+    found = label_efficiency(bench([np.eye(40)[groups]] * 2, codes, groups), [1, 5, 15], 4, 50)
+    assert (found["labels"], found["draws"]) == ([1, 5, 15], 4)
+    for arm in ("pretrained", "random"):
+        assert found[arm]["value"] == [0.5, 0.5, 0.5]
+
+
 def test_budgets_are_nested_and_count_groups_of_each_class():
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(30), 2)
@@ -125,14 +137,17 @@ def test_rising_curves_are_those_of_scipy():
         assert risen == pytest.approx(isotonic_regression(curve).x)
 
 
-def test_the_interval_of_the_worth_is_that_of_the_seeds_mean():
+@pytest.mark.parametrize("factor", ["seeds", "draws"])
+@pytest.mark.parametrize("spread", [10, 30])
+def test_the_interval_of_the_worth_is_that_of_the_mean_over_seeds_and_over_draws(factor, spread):
     # The random curve rises by 0.1 with each doubling, so a shift of it by x is one of 10 x doublings.
     labels, normal = [1, 2, 4, 8, 16], np.random.default_rng(0).normal(size=8)
     normal = (normal - normal.mean()) / normal.std()
-    for spread in (10, 30):
-        seeds = 300 + spread * normal[:, None] + 100 * np.arange(5)[:, None, None]
-        right = np.concatenate([np.full((5, 1, 6), 500.0), np.broadcast_to(seeds, (5, 8, 6))], axis=1)
-        found = worth(labels, right, np.full(6, 1000), 0.95, 4000, np.random.default_rng(1))[0]
-        assert found["random_labels"] == pytest.approx(4)
-        doublings = np.log2(found["high"] / found["low"])
-        assert doublings == pytest.approx(2 * 1.96 * spread / 8**0.5 / 100, rel=0.07)
+    shift = spread * (normal[:, None] if factor == "seeds" else normal)
+    seeds, draws = (8, 6) if factor == "seeds" else (6, 8)
+    random = np.broadcast_to(300 + shift + 100 * np.arange(5)[:, None, None], (5, seeds, draws))
+    right = np.concatenate([np.full((5, 1, draws), 500.0), random], axis=1)
+    found = worth(labels, right, np.full(draws, 1000), 0.95, 4000, np.random.default_rng(1))[0]
+    assert found["random_labels"] == pytest.approx(4)
+    doublings = np.log2(found["high"] / found["low"])
+    assert doublings == pytest.approx(2 * 1.96 * spread / 8**0.5 / 100, rel=0.07)

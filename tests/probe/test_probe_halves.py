@@ -1,13 +1,20 @@
 """Halves: they share no item and no group, each is a whole protocol by itself, and what is counted in them is what a
 probe fitted by hand on that half gets right."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trajprobe.features.store import Features, items_digest
+from trajprobe.params.study import load_params
 from trajprobe.probe.halves import held_in_halves, plan_halves, right_in_halves
 from trajprobe.probe.logistic import fit_folds
+from trajprobe.stages import probe as stage
+from trajprobe.trajectories.table import Items
 
 
 def halvings(codes, groups=None, splits=None, split="auto", folds=5, count=3, seed=0):
@@ -96,6 +103,45 @@ def test_what_is_counted_is_what_a_probe_of_that_half_gets_right():
         assert np.array_equal(right[arm, 1, 0], counted)
     alone = right_in_halves(arms, codes, 3, pairs, workers=1, advance=lambda: None)
     assert np.array_equal(alone, right)
+
+
+def test_each_arm_is_probed_with_its_own_strength():
+    # A penalty that leaves no coefficients names the larger class always, one that is hardly there tells both apart.
+    codes = np.repeat([0, 1], [40, 20])
+    rows = np.where(codes == 1, 3.0, -3.0)[:, None] + np.random.default_rng(0).normal(size=(60, 2))
+    pairs = halvings(codes)
+    arms = [(rows, strength) for strength in (1e4, 1e-3)]
+    strong, weak = right_in_halves(arms, codes, 2, pairs, workers=1, advance=lambda: None)
+    held = held_in_halves(codes, 2, pairs)
+    assert np.array_equal(strong, held * [1, 0])
+    assert np.array_equal(weak, held)
+
+
+def test_the_stage_takes_the_median_of_the_strengths_that_the_folds_chose(monkeypatch):
+    rng = np.random.default_rng(0)
+    ids, codes = [str(item) for item in range(60)], np.arange(60) % 3
+    arms = np.float32(0.6 * codes[:, None] + rng.normal(size=(3, 60, 40)))
+    items = Items(
+        ids, [f"class {code}" for code in codes], ids, [""] * 60, [f"class {code}" for code in range(3)]
+    )
+    metadata = {"items": items_digest(ids), "layers": ["mid"], "poolings": ["mean"]}
+    features = Features({"pretrained/mid/mean": arms[0], "random/mid/mean": arms[1:]}, metadata)
+    changes = {"split": "folds", "folds": 3, "repeats": 1, "inner_folds": 2, "halvings": 6, "seed": 0}
+    settings = load_params(Path(__file__).parents[2] / "params.yaml").probe.model_copy(update=changes)
+    written = []
+    monkeypatch.setattr(stage, "read_items", lambda _: items)
+    monkeypatch.setattr(stage, "read_features", lambda _: features)
+    monkeypatch.setattr(stage, "write_predictions", lambda _, predictions: written.append(predictions))
+    stage.run(SimpleNamespace(probe=settings), "tiny")
+    pairs = halvings(codes, folds=3, count=6)
+
+    def right(strengths):
+        chosen = list(zip(arms, strengths, strict=True))
+        return right_in_halves(chosen, codes, 3, pairs, workers=1, advance=lambda: None)
+
+    found = np.array([held.halves for held in written[0].arms])
+    assert np.array_equal(found, right([float(np.median(held.strength)) for held in written[0].arms]))
+    assert not np.array_equal(found, right([1.0] * 3))
 
 
 def test_no_halves_are_an_empty_table():

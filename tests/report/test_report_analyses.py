@@ -1,6 +1,7 @@
 """What was asked beyond accuracy, from its file to words: held against hand-made files and hand-written sentences."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,8 @@ def test_ways_are_told_in_their_own_units() -> None:
     linear, knn, length, selectivity = rows
     assert (linear.pretrained[0], linear.random[0]) == ("86.5 %", "62.2 %")
     assert (linear.gain, linear.interval) == ("+24.3", "20.3 to 28.4")
-    assert (knn.gain, knn.interval, knn.side) == ("+20.0", "−10.0 to 50.0", 0)
+    assert linear.remark.endswith("intervals below leave out what other training items would change")
+    assert (knn.gain, knn.interval, knn.outcome) == ("+20.0", "−10.0 to 50.0", "unclear")
     assert (length.pretrained[0], *length.random) == ("0.81 bits", "1.42 bits", "seeds 1.30 to 1.55")
     assert (length.gain, length.interval) == ("+0.61 bits saved", "0.55 to 0.67")
     assert length.remark.endswith("2.00 bits without")
@@ -130,23 +132,62 @@ def test_nothing_asked_is_no_table() -> None:
     assert ways(COMPARISON, Analyses.model_validate(OFF)) == []
 
 
+AHEAD, BEHIND, UNCLEAR = (0.1, 0.2), (-0.2, -0.1), (-0.2, 0.1)
+NO_SIDE = "However it is asked, this much data cannot tell the two apart."
+NO_WAY = "The verdict is inconclusive, whichever side of zero an interval in this table lies on."
+LEVEL = "The linear probe finds no difference that matters"
+DEPENDS = "Which encoder comes out ahead depends on how it is asked."
+
+
 @pytest.mark.parametrize(
-    ("gains", "said"),
+    ("verdict", "interval", "others", "said"),
     [
-        ([(0.1, 0.2), (0.01, 0.1)], "However it is asked, the pretrained encoder comes out ahead."),
-        ([(-0.2, -0.1)], "However it is asked, the pretrained encoder comes out behind."),
-        ([(-0.2, 0.1)], "However it is asked, this much data cannot tell the two apart."),
-        ([(0.1, 0.2), (-0.2, -0.1), (-1, 1)], "Which encoder comes out ahead depends on how it is asked."),
+        ("helps", AHEAD, [AHEAD], "However it is asked, the pretrained encoder comes out ahead."),
+        ("hurts", BEHIND, [BEHIND, BEHIND], "However it is asked, the pretrained encoder comes out behind."),
         (
-            [(-0.2, -0.1), (-1, 1), (-1, 1)],
+            "helps",
+            AHEAD,
+            [AHEAD, UNCLEAR],
+            "2 of these 3 ways put the pretrained encoder ahead; the other cannot tell.",
+        ),
+        (
+            "hurts",
+            BEHIND,
+            [UNCLEAR, UNCLEAR],
             "1 of these 3 ways puts the pretrained encoder behind; the others cannot tell.",
         ),
+        ("helps", AHEAD, [BEHIND, UNCLEAR], DEPENDS),
+        ("hurts", BEHIND, [BEHIND, AHEAD], DEPENDS),
+        ("no_difference", (-0.01, 0.01), [UNCLEAR], f"{LEVEL}, and no other way tells the two apart."),
+        # an interval beside zero but inside the rope is no difference either
+        ("no_difference", (0.001, 0.01), [UNCLEAR], f"{LEVEL}, and no other way tells the two apart."),
+        (
+            "no_difference",
+            (0.001, 0.01),
+            [AHEAD, UNCLEAR],
+            f"{LEVEL}, while 1 of these 3 ways puts the pretrained encoder ahead.",
+        ),
+        (
+            "no_difference",
+            (-0.01, 0.01),
+            [BEHIND, BEHIND],
+            f"{LEVEL}, while 2 of these 3 ways put the pretrained encoder behind.",
+        ),
+        ("no_difference", (-0.01, 0.01), [BEHIND, AHEAD], DEPENDS),
+        ("inconclusive", UNCLEAR, [UNCLEAR, UNCLEAR], NO_SIDE),
+        # the placeholder: both arms are noise, so that an interval beside zero is luck
+        ("inconclusive", (-0.065, -0.002), [UNCLEAR], NO_WAY),
+        ("inconclusive", (-0.065, -0.002), [BEHIND, BEHIND], NO_WAY),
+        ("inconclusive", UNCLEAR, [AHEAD, UNCLEAR], NO_WAY),
+        ("inconclusive", UNCLEAR, [AHEAD, BEHIND], NO_WAY),
     ],
 )
-def test_whether_the_ways_agree(gains: list[tuple[float, float]], said: str) -> None:
-    probes = [KNN | {"gain": {"value": sum(ends) / 2, "low": ends[0], "high": ends[1]}} for ends in gains]
-    rows = ways(COMPARISON, Analyses.model_validate(OFF | {"probes": probes}))
-    assert agreement(rows[1:]) == said
+def test_whether_the_ways_agree_and_never_against_the_verdict(
+    verdict: str, interval: tuple[float, float], others: list[tuple[float, float]], said: str
+) -> None:
+    comparison = replace(COMPARISON, verdict=verdict, gain=Estimate(sum(interval) / 2, *interval))
+    probes = [KNN | {"gain": {"value": sum(ends) / 2, "low": ends[0], "high": ends[1]}} for ends in others]
+    assert agreement(ways(comparison, Analyses.model_validate(OFF | {"probes": probes}))) == said
 
 
 def test_bits() -> None:

@@ -1,4 +1,10 @@
-"""Intervals of the analyses: the mean over seeds and clusters of items, both drawn at random (see compare.crossed)."""
+"""Intervals of the analyses: the mean over seeds and clusters of items, both drawn at random (see compare.crossed).
+
+Items count in them as those that are tested. What other training items would have taught is left out: the comparison
+learns it from halves, in which every analysis would have to be run again. So these intervals are narrow where items
+are few. In made-up studies whose true gain is known, those of 95 % held it in 87 to 93 % of the cases with 40 items,
+and in 92 % with 200 for nearest neighbours.
+"""
 
 import numpy as np
 

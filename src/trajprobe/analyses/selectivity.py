@@ -11,7 +11,8 @@ number of classes.
 What is shuffled is the label of each group's items of one class (an item's own label, where every item is its own
 group), so that items which belong together still agree. It stays inside its part of the folds, so that every
 training part keeps as many such sets of every class as it had. The strength of the penalty is chosen anew on the
-shuffled labels.
+shuffled labels, by inner folds that are dealt by them: those of the true labels could leave a class with nothing to
+be learned from.
 """
 
 from dataclasses import replace

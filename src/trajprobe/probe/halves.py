@@ -6,8 +6,10 @@ random many times, the whole protocol runs in each half by itself, and how far t
 variance of its outcome: the conservative estimate of Nadeau & Bengio (Inference for the generalization error, Machine
 Learning 52, 2003, section 3.3). What a comparison makes of it is in `compare.crossed`.
 
-The penalty is the one that the arm's folds chose (it counts per item, so it suits any number of them), and axes are
-those of the whole half: neither has seen what a fold of the half holds out with its label.
+The penalty is the median of those that the arm's folds chose (it counts per item, so it suits any number of them), and
+axes are those of the whole half. Axes know no labels, but where folds test every item the penalty has seen them all,
+those that a half's fold holds out among them. Only this estimate of a variance can feel that: the accuracies that are
+compared come from folds which each chose a penalty by their own training part.
 """
 
 from collections.abc import Callable, Sequence

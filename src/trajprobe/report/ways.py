@@ -1,7 +1,8 @@
 """Other ways to ask whether pretraining helps, as rows of one table: other classifiers, code lengths, selectivity."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from trajprobe.report.analyses import Analyses, Measured
 from trajprobe.report.tables import Comparison, Estimate
@@ -12,13 +13,21 @@ PROBES = {
     "mlp": ("small network", "accuracy, with a hidden layer before the classifier"),
     "attentive": ("attentive probe", "accuracy, where the probe learns which places matter"),
 }
+Outcome = Literal["ahead", "behind", "level", "unclear", "unbacked"]  # of the pretrained encoder
+VERDICTS: dict[str, Outcome] = {
+    "helps": "ahead",
+    "hurts": "behind",
+    "no_difference": "level",
+    "inconclusive": "unclear",
+}
 
 
 @dataclass(frozen=True)
 class Way:
     """A row in words. pretrained, random: what is measured of them, and a remark, perhaps empty.
 
-    side: of zero on which the gain's whole interval lies, 1 above and -1 below; 0 where it holds zero.
+    outcome: the side of zero on which the gain's whole interval lies, and unclear where it holds zero. Of the linear
+    probe it is the verdict's: level where it finds no difference, unbacked where it is inconclusive all the same.
     """
 
     name: str
@@ -27,7 +36,7 @@ class Way:
     random: tuple[str, str]
     gain: str
     interval: str
-    side: int
+    outcome: Outcome
 
 
 def ways(comparison: Comparison, analyses: Analyses) -> list[Way]:
@@ -51,28 +60,44 @@ def ways(comparison: Comparison, analyses: Analyses) -> list[Way]:
         )
         remark = "accuracy beyond that on shuffled labels"
         others.append(_way("selectivity", remark, own, random, selectivity.difference))
+    if not others:
+        return []
     own, random = (percent(comparison.pretrained.accuracy.value), ""), (percent(comparison.random_mean), "")
-    first = _way("linear probe", "accuracy, the answer above", own, random, comparison.gain)
-    return [first, *others] if others else []
+    remark = "accuracy, the answer above; intervals below leave out what other training items would change"
+    first = _way("linear probe", remark, own, random, comparison.gain)
+    outcome = VERDICTS[comparison.verdict]
+    if outcome == "unclear" != first.outcome:
+        outcome = "unbacked"
+    return [replace(first, outcome=outcome), *others]
 
 
 def agreement(rows: list[Way]) -> str:
-    """Whether the ways agree, in a sentence."""
-    sides = {row.side for row in rows}
-    if len(sides) == 1:
-        return {
-            1: "However it is asked, the pretrained encoder comes out ahead.",
-            -1: "However it is asked, the pretrained encoder comes out behind.",
-            0: "However it is asked, this much data cannot tell the two apart.",
-        }[sides.pop()]
-    if {1, -1} <= sides:
+    """Whether the ways agree, in a sentence; the linear probe's row is the first.
+
+    The verdict asks more of a gain than an interval beside zero: that it beats noise, and survives Holm's correction.
+    So where the verdict is inconclusive, no other way is said to decide.
+    """
+    verdict, outcomes = rows[0].outcome, [row.outcome for row in rows]
+    if verdict in ("unclear", "unbacked"):
+        if set(outcomes) != {"unclear"}:
+            return "The verdict is inconclusive, whichever side of zero an interval in this table lies on."
+        return "However it is asked, this much data cannot tell the two apart."
+    sides = set(outcomes) - {"level", "unclear"}
+    level = "The linear probe finds no difference that matters"
+    if not sides:
+        return f"{level}, and no other way tells the two apart."
+    if len(sides) == 2:
         return "Which encoder comes out ahead depends on how it is asked."
-    place = "ahead" if 1 in sides else "behind"
-    clear = sum(row.side != 0 for row in rows)
-    return (
-        f"{clear} of these {len(rows)} ways {'puts' if clear == 1 else 'put'} the pretrained encoder {place}; "
-        f"the {'other' if len(rows) - clear == 1 else 'others'} cannot tell."
+    (side,) = sides
+    clear, left = outcomes.count(side), len(rows) - outcomes.count(side)
+    if not left:
+        return f"However it is asked, the pretrained encoder comes out {side}."
+    some = (
+        f"{clear} of these {len(rows)} ways {'puts' if clear == 1 else 'put'} the pretrained encoder {side}"
     )
+    if verdict == "level":
+        return f"{level}, while {some}."
+    return f"{some}; the {'other' if left == 1 else 'others'} cannot tell."
 
 
 def bits_saved(value: float) -> str:
@@ -91,5 +116,5 @@ def _way(
 ) -> Way:
     unit = " bits saved" if write is bits_saved else ""
     interval = " to ".join(write(end).lstrip("+") for end in (gain.low, gain.high))
-    side = int(gain.low > 0) - int(gain.high < 0)
-    return Way(name, remark, pretrained, random, write(gain.value) + unit, interval, side)
+    outcome: Outcome = "ahead" if gain.low > 0 else "behind" if gain.high < 0 else "unclear"
+    return Way(name, remark, pretrained, random, write(gain.value) + unit, interval, outcome)
