@@ -39,9 +39,9 @@ class Stall:
 
 @dataclass(frozen=True)
 class Lie:
-    """Announce `length` bytes, send all there are, hang up."""
+    """Announce `length` (bytes, or no number at all), send all there are, hang up."""
 
-    length: int
+    length: int | str
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,16 @@ class Deaf:
 
 class Elsewhere:
     """Answer a range with another range (status 206)."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Answer with bytes [first, end) of the file (status 206) whatever was asked, and these headers."""
+
+    first: int
+    end: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    total: int | None = None  # in place of the file's length
 
 
 @dataclass
@@ -253,6 +263,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self.status(resource.refusal)
         if resource.location:
             return self.status(Status(302, {**(resource.head or {}), "Location": resource.location}))
+        if isinstance(fault, Slice):
+            return self.slice(resource, fault)
         if isinstance(fault, Other):
             resource = Resource(fault.data, resource.headers)
         if isinstance(fault, Compressed):
@@ -266,6 +278,15 @@ class _Handler(BaseHTTPRequestHandler):
         for key, value in {"Content-Length": "0", **status.headers}.items():
             self.send_header(key, value)
         self.end_headers()
+
+    def slice(self, resource: Resource, part: Slice) -> None:
+        self.send_response(206)
+        span = f"bytes {part.first}-{part.end - 1}/{part.total or resource.size}"
+        length = {"Content-Range": span, "Content-Length": str(part.end - part.first)}
+        for key, value in (resource.headers | length | part.headers).items():
+            self.send_header(key, value)
+        self.end_headers()
+        self.wfile.write(resource.read(part.first, part.end - part.first))
 
     def send(self, resource: Resource, fault: Any) -> None:
         start, size = 0, resource.size

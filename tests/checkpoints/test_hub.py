@@ -4,11 +4,13 @@ huggingface_hub itself does the talking; only the server is ours.
 """
 
 import hashlib
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from servers import COMMIT, Cut, Other, Server, Status
+from trajprobe import files
 from trajprobe.checkpoints import hub, transfer
 from trajprobe.checkpoints.obtain import Obtained, drop_download, obtain
 from trajprobe.errors import UserError
@@ -86,6 +88,33 @@ def test_the_hubs_own_digest_is_held(model: Server) -> None:
     assert large().path.read_bytes() == LARGE
 
 
+def test_wrong_bytes_are_not_believed_after_a_kill(model: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(path: Path) -> str:
+        raise KeyboardInterrupt
+
+    model.faults[CDN].append(Other(LARGE[::-1]))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(files, "sha256", end)
+        large()
+    assert "the server says" in refusal(HubWeights(hub=MODEL, file="model.safetensors"))
+    found = large()
+    assert found.path.read_bytes() == LARGE
+    assert found.revision == COMMIT
+
+
+def test_the_git_digest_is_that_of_git_and_needs_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"hello\n")
+    assert hub._blob_id(path) == "ce013625030ba8dba906f756967f9e9ca394464a"  # git hash-object
+    path.write_bytes(bytes(20_000_000))
+    tracemalloc.start()
+    found = hub._blob_id(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == hashlib.sha1(b"blob 20000000\0" + bytes(20_000_000)).hexdigest()
+    assert peak < 2e6
+
+
 def test_the_cards_digest_is_held(model: Server) -> None:
     assert "the card pins" in refusal(HubWeights(hub=MODEL, file="model.safetensors", sha256="0" * 64))
     assert large(sha256=hashlib.sha256(LARGE).hexdigest()).path.exists()
@@ -122,6 +151,13 @@ def test_what_the_model_does_not_have(model: Server) -> None:
     model.faults[path].append(Status(404, {"X-Error-Code": "RevisionNotFound"}))
     assert "no such revision" in refusal(HubWeights(hub=MODEL, file="config.json", revision="v9"))
     assert "<owner>/<name>" in refusal(HubWeights(hub="a/b/c", file="config.json"))
+    assert f"hub:{MODEL}: `file` is missing in the card" in refusal(HubWeights(hub=MODEL))
+
+
+@pytest.mark.parametrize("name", ["", ".", "./", "a\0b", "\x1b[2J"])
+def test_what_no_file_is_called(name: str, model: Server) -> None:
+    assert "must name a file" in refusal(HubWeights(hub=MODEL, file=name))
+    assert not model.requests
 
 
 @pytest.mark.parametrize("name", ["../escaped.json", "sub/../../escaped.json", "/tmp/escaped.json"])
@@ -234,6 +270,8 @@ def test_local_files_and_folders(tmp_path: Path, download_cache: Path) -> None:
         assert (found.path, found.source, found.revision, found.bytes) == (path, name, None, len(LARGE))
     assert "wrong digest" in refusal(FileWeights(file=str(path), sha256="0" * 64))
     assert "no such file" in refusal(FileWeights(file=str(tmp_path / "absent")))
+    assert "no such home folder" in refusal(FileWeights(file="~nobody-of-that-name/x"))
+    assert "is a folder, and this family reads one file" in refusal(FileWeights(file=str(tmp_path)))
     (tmp_path / "whole").mkdir()
     (tmp_path / "whole" / "config.json").write_bytes(SMALL)
     assert obtain(FileWeights(file=str(tmp_path / "whole")), ["*.json"]).files == ("config.json",)

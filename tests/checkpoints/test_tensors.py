@@ -164,13 +164,13 @@ def test_conversion_is_exact_and_repeatable(new_format: bool, tmp_path: Path) ->
     values = torch.arange(24.0).reshape(2, 3, 4)
     tensors = {
         "model_ema.b": values.permute(2, 0, 1),
-        "model_ema.a": values.bfloat16(),
-        "flag": values > 3,
-        "steps": torch.tensor(7),
+        "model_ema.a": values[:, :, :3].bfloat16(),
+        "half": values.half()[0, 0, :3],
+        "decay": torch.tensor(0.9, dtype=torch.float64),
         "unused": values,
     }
     path = save({"state_dict": tensors}, tmp_path, new_format)
-    names = {"b": "model_ema.b", "a": "model_ema.a", "flag": "flag", "steps": "steps"}
+    names = {"b": "model_ema.b", "a": "model_ema.a", "half": "half", "decay": "decay"}
     digest = convert(path, names, tmp_path / "first.safetensors")
     assert convert(path, dict(reversed(names.items())), tmp_path / "second.safetensors") == digest
     written = (tmp_path / "first.safetensors").read_bytes()
@@ -181,10 +181,43 @@ def test_conversion_is_exact_and_repeatable(new_format: bool, tmp_path: Path) ->
         {name: tensors[names[name]] for name in sorted(names)},
     )
     header = json.loads(written[8 : 8 + int.from_bytes(written[:8], "little")])
-    size = {"F32": 4, "BF16": 2, "BOOL": 1, "I64": 8}
+    size = {"F32": 4, "BF16": 2, "F16": 2, "F64": 8}
     assert all(entry["data_offsets"][0] % size[entry["dtype"]] == 0 for entry in header.values())
     with pytest.raises(UserError, match="has no tensor 'absent'"):
         convert(path, {"a": "absent"}, tmp_path / "third.safetensors")
+
+
+@FORMATS
+@pytest.mark.parametrize("dtype", ["int64", "int8", "uint8", "bool", "float8_e4m3fn"])
+def test_weights_that_are_no_numbers_of_an_encoder_are_refused(
+    dtype: str, new_format: bool, tmp_path: Path
+) -> None:
+    if dtype == "float8_e4m3fn" and not new_format:
+        pytest.skip("torch has no such storage")
+    tensors = {"a": torch.ones(3), "b": torch.ones(3).to(getattr(torch, dtype)), "steps": torch.tensor(7)}
+    path = save(tensors, tmp_path, new_format)
+    target = tmp_path / "encoder.safetensors"
+    with pytest.raises(UserError) as error:
+        convert(path, {"a": "a", "c": "b"}, target)
+    assert f"got '{dtype}' in 1 of 2 ('b')" in str(error.value)
+    assert not target.exists()
+    # What is not asked for may be of any type.
+    convert(path, {"a": "a"}, target)
+    same(safetensors.torch.load_file(target), {"a": tensors["a"]})
+
+
+@pytest.mark.parametrize("form", ["zip", "safetensors"])
+def test_a_type_that_is_not_known_is_in_nobodys_way(form: str, tmp_path: Path) -> None:
+    tensors = {"a": torch.arange(3.0), "b": torch.ones(3).to(torch.float8_e4m3fn)}
+    path = tmp_path / "made.ckpt"
+    if form == "zip":
+        torch.save({"state_dict": tensors}, path)
+    else:
+        safetensors.torch.save_file(tensors, path)
+    assert set(read_index(path)) == {"a", "b"}
+    same(read_tensors(path, ["a"]), {"a": tensors["a"]})
+    with pytest.raises(UserError, match="'b' has the unknown type"):
+        read_tensors(path, ["a", "b"])
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the reference material is not there")

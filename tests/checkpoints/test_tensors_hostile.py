@@ -10,6 +10,7 @@ import os
 import pickle
 import struct
 import subprocess
+import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from typing import Any
 import pytest
 import torch
 
-from trajprobe.checkpoints import containers, unpickle
+from trajprobe.checkpoints import containers, inert, unpickle
 from trajprobe.checkpoints.tensors import read_index, read_tensors
 from trajprobe.errors import UserError
 
@@ -68,6 +69,10 @@ def mapping(*items: bytes) -> bytes:
     """A pickle of {"a": ..., "b": ...}."""
     names = (b"X\x01\x00\x00\x00" + bytes([97 + number]) for number in range(len(items)))
     return b"\x80\x02}(" + b"".join(name + item for name, item in zip(names, items, strict=True)) + b"u."
+
+
+def text(value: str) -> bytes:
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
 
 
 def number(value: int) -> bytes:
@@ -228,7 +233,9 @@ def test_damaged_and_strange_instructions(attack: bytes, tmp_path: Path) -> None
         ({"stride": numbers(-1)}, "impossible"),
         ({"stride": numbers(2)}, "outside the data"),
         ({"stride": numbers(1, 1)}, "do not fit"),
-        ({"shape": numbers(*[1] * 65), "stride": numbers(*[1] * 65)}, "do not fit"),
+        ({"shape": numbers(*[1] * 65), "stride": numbers(*[1] * 65)}, "impossible"),
+        ({"shape": numbers(0, 2**47, 2**47), "stride": numbers(1, 1, 1)}, "impossible shape"),
+        ({"shape": numbers(2**30, 2**30, 0), "stride": numbers(1, 1, 1)}, "impossible shape"),
         ({"offset": number(1)}, "outside the data"),
         ({"offset": number(-1)}, "impossible"),
         ({"offset": number(2**62)}, "impossible"),
@@ -266,8 +273,40 @@ def test_very_many_views_of_the_same_data_are_refused(tmp_path: Path) -> None:
 
 def bombs() -> dict[str, bytes]:
     doubled = b"}" + b"".join(b"q\x00}X\x01\x00\x00\x00ah\x00sX\x01\x00\x00\x00bh\x00s" for _ in range(200))
-    name = b"X" + struct.pack("<I", 1_000_000) + b"n" * 1_000_000
+    name = text("n" * 1_000_000)
+    store = b"(" + text("storage") + FLOATS + text("0") + text("cpu") + b"K\x04"
+    long = b"(" + b"K\x01" * 80_000 + b"t"
+    # What a pickle writes down once and then gives to calls as often as it likes.
+    rebuilt = b"\x80\x02" + REBUILD + b"q\x000" + store + b"tQq\x020" + long + b"q\x030"
+    arguments = rebuilt + b"(h\x02K\x00(K\x04t(K\x01t" + b"K\x00" * 80_000 + b"tq\x010"
+    axes = rebuilt + b"(h\x02K\x00h\x03h\x03\x89Ntq\x010"
+    items = b"](" + b"".join(text(f"{number:05}") + b"N\x86" for number in range(20_000)) + b"e"
+    ordered = b"\x80\x02ccollections\nOrderedDict\nq\x00"
+    key = b"\x8b" + struct.pack("<i", 8 << 20) + b"\xff" + bytes(8 << 20)[2:] + b"\xff"
+    dots = text("." * 1_000_000)
+    view = b"\x80\x02" + tensor() + b"q\x010}q\x02("
     return {
+        "the same long arguments": arguments + b"h\x00h\x01R0" * 9_000 + b"N.",
+        "the same long shape": axes + b"h\x00h\x01R0" * 9_000 + b"N.",
+        "the same items": ordered + items + b"q\x01" + b"h\x00h\x01\x85R" * 300 + b".",
+        "the same items by way of another call": ordered
+        + items
+        + b"q\x01"
+        + b"0ctorch._tensor\n_rebuild_from_type_v2\nq\x02(h\x00Nh\x01\x85Ntq\x03"
+        + b"h\x02h\x03R" * 300
+        + b".",
+        "the same large key": b"\x80\x02" + key + b"q\x010}" + b"h\x01Ns" * 39_000 + b".",
+        "the same module of dots": b"\x80\x02" + dots + b"q\x010" + b"h\x01h\x01\x930" * 2_000 + b"N.",
+        "the same long names": view
+        + b"".join(text(f"{number:03}") + b"h\x01" for number in range(990))
+        + b"u0}("
+        + b"".join(text(f"{number:03}" + "x" * 980) + b"h\x02" for number in range(1_000))
+        + b"u.",
+        "the same short names": view
+        + b"".join(text(f"{number:03}") + b"h\x01" for number in range(990))
+        + b"u0}("
+        + b"".join(text(f"{number:03}") + b"h\x02" for number in range(1_000))
+        + b"u.",
         "deep lists": b"\x80\x02" + b"]" * 30_000 + b"a" * 29_999 + b".",
         "deep tuples": b"\x80\x02)" + b"\x85" * 60_000 + b".",
         "deep tuples as keys": b"\x80\x02})" + b"\x85" * 60_000 + b"Ns.",
@@ -288,11 +327,20 @@ def bombs() -> dict[str, bytes]:
 def test_bombs_cost_little(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpickle, "MOST_INSTRUCTIONS", 120_000)
     path = archive(bombs()[name], tmp_path)
+    start = time.process_time()
     tracemalloc.start()
     refusal(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 50e6
+    assert time.process_time() - start < 6
+
+
+def test_a_storage_is_named_in_few_words() -> None:
+    words = ("storage", inert.Global("torch", "FloatStorage"), "0", "cpu", 4)
+    assert inert.stored((*words, None)) == inert.Storage("0", "float32", 4)
+    with pytest.raises(inert.Malformed):
+        inert.stored(words + (None,) * 100)
 
 
 def test_bounds_on_the_pickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -434,6 +482,7 @@ def header(**entry: Any) -> bytes:
         (header(shape=[-4]), "impossible"),
         (header(shape=[2.0, 2]), "impossible"),
         (header(shape=[1] * 65), "impossible"),
+        (header(shape=[0] + [60] * 40, data_offsets=[0, 0]), "impossible shape"),
         (header(shape=4), "header is damaged"),
         (header(data_offsets=[0, 2**60]), "impossible"),
         (header(data_offsets=[16, 0]), "impossible"),

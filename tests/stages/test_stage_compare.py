@@ -149,7 +149,11 @@ def test_every_encoder_is_called_confounded_where_it_is(
     show.run()
     shown = " ".join(capsys.readouterr().out.split())
     assert shown.count("confounded: the random arm") == 1
-    assert shown.index("Mind, of tiny") < shown.index("Mind, of vivit") < shown.index("confounded: the random arm")
+    assert (
+        shown.index("Mind, of tiny")
+        < shown.index("Mind, of vivit")
+        < shown.index("confounded: the random arm")
+    )
     plot.run(params)
     page = (paths.REPORT / "index.html").read_text()
     assert page.count("confounded: the random arm") == 1

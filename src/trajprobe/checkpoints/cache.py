@@ -1,28 +1,32 @@
 """The download cache: what was fetched once is kept, verified, and fetched once however many processes ask for it.
 
 It lies outside the repository (TRAJPROBE_CACHE). Every source (an address, a revision of a hub repository) has a
-folder of its own, so that two that end alike never clash. Beside each file stands a record of its digest. Where a card
-pins no digest, the first one seen is the one that the same source has to have ever after.
+folder of its own, so that two that end alike never clash. Beside each file stands a record of its digest; it is written
+before the file gets its name, so that a file without one was not verified. Where a card pins no digest, the first one
+seen is the one that the same source has to have ever after.
 """
 
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from trajprobe import files
-from trajprobe.checkpoints.mirror import mirrored
+from trajprobe.checkpoints.mirror import expanded, mirrored
+from trajprobe.checkpoints.part import Part
 from trajprobe.checkpoints.transfer import NotThere, transfer
 from trajprobe.errors import UserError
 
 log = logging.getLogger(__name__)
+
+LONGEST_NAME = 150  # bytes; a file system has 255, and the notes beside a file have longer names than it
 
 
 @dataclass(frozen=True)
@@ -36,16 +40,19 @@ class Verified:
 
 
 @dataclass(frozen=True)
-class Promise:
-    """What a source says of a file that it has sent."""
+class Offer:
+    """Where a file can be had, and what is said of it there. check: raises UserError for bytes that it is not."""
 
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
     revision: str | None = None
     sha256: str | None = None
+    check: Callable[[Path], None] = lambda path: None
 
 
 def cache() -> Path:
     """The folder that keeps downloads between runs and between repositories."""
-    return Path(os.environ.get("TRAJPROBE_CACHE") or "~/.cache/trajprobe").expanduser()
+    return expanded(os.environ.get("TRAJPROBE_CACHE") or "~/.cache/trajprobe", "TRAJPROBE_CACHE")
 
 
 def slot(source: str) -> Path:
@@ -66,29 +73,32 @@ def kept(
     *,
     sha256: str | None,
     mirror_names: Sequence[str],
-    bring: Callable[[Path], Promise],
+    ask: Callable[[], Offer],
 ) -> Verified:
     """The file `name` of `source`: from the mirror, from the cache, or brought there.
 
-    sha256: the digest that the card pins. bring: fetches the file to a path; it raises NotThere where the source does
-    not have it, and so does this function. Raises UserError where the file cannot be had whole, or is another one.
+    sha256: the digest that the card pins. ask: where the source has the file; it raises NotThere where it does not
+    have it, and so does this function. Raises UserError where the file cannot be had whole, or is another one.
     """
+    _check_name(name, source)
     target = slot(source) / name
-    if ".." in target.parts or Path(name).is_absolute():
-        raise UserError(f"{source}: names a file outside its folder: {name!a}")
     target.parent.mkdir(parents=True, exist_ok=True)
     places = mirrored(*mirror_names)
     with _alone(target):
         for place in places:
             if isinstance(place, Path):
                 return _verified(place, target, source, sha256)
-        if target.exists():
+        if target.is_file():
             # What the cache holds was whole once; where its bytes are other ones by now it is fetched anew.
             record, found = _record(target), files.sha256(target)
-            if found == (sha256 or record.get("sha256", found)):
+            if found == (sha256 or record.get("sha256")):
                 return Verified(target, found, target.stat().st_size, record.get("revision"))
-        promise = _mirrored_to(target, places) or bring(target)
-        return _verified(target, target, source, sha256, promise)
+            if found == record.get("sha256"):  # a sound file, which other cards may have pinned
+                raise UserError(
+                    f"{target}: wrong digest for {source}: the card pins sha256 {sha256}, got {found}; correct "
+                    "`sha256` in the card, or delete the file if the source has another one by now"
+                )
+        return _from_mirror(places, target, source, sha256) or _brought(ask(), target, source, sha256)
 
 
 def drop(source: str, name: str | None = None) -> None:
@@ -101,39 +111,72 @@ def drop(source: str, name: str | None = None) -> None:
             target.unlink(missing_ok=True)
 
 
-def _mirrored_to(target: Path, places: Sequence[Path | str]) -> Promise | None:
+def _check_name(name: str, source: str) -> None:
+    """Raise UserError for a name that no file in the cache can have. It may be the hub's word, or a slip in a card."""
+    path = Path(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise UserError(f"{source}: names a file outside its folder: {name!a:.200}")
+    if not path.parts or not name.isprintable():
+        raise UserError(f"{source}: must name a file, got {name!a:.200}; check `file` in the card")
+    if any(len(part.encode()) > LONGEST_NAME for part in path.parts):
+        raise UserError(
+            f"{source}: names of files must have at most {LONGEST_NAME} bytes, got {name!a:.40}...; get the file by "
+            "hand and let `file` in the card name it"
+        )
+
+
+def _from_mirror(
+    places: Sequence[Path | str], target: Path, source: str, pinned: str | None
+) -> Verified | None:
+    """The file from a mirror that is an address; a mirror that does not work is no reason to do without the source."""
     for place in places:
         try:
-            transfer(str(place), target)
-            return Promise()
+            part = transfer(str(place), target)
         except NotThere:
             continue
+        except UserError as error:
+            log.warning("TRAJPROBE_MIRROR: passed over: %s", error)
+            continue
+        return _settled(part, Offer(str(place)), target, source, pinned)
     return None
 
 
+def _brought(offer: Offer, target: Path, source: str, pinned: str | None) -> Verified:
+    return _settled(transfer(offer.url, target, offer.headers), offer, target, source, pinned)
+
+
+def _settled(part: Part, offer: Offer, target: Path, source: str, pinned: str | None) -> Verified:
+    """Only what is verified and on record gets the name under which the next run believes it."""
+    try:
+        offer.check(part.path)
+        found = _verified(part.path, target, source, pinned, offer)
+    except UserError:
+        part.forget()
+        raise
+    part.settle()
+    return replace(found, path=target)
+
+
 def _verified(
-    path: Path, target: Path, source: str, pinned: str | None, promise: Promise | None = None
+    path: Path, target: Path, source: str, pinned: str | None, offer: Offer | None = None
 ) -> Verified:
-    """Hold a file that was just found or brought against the digest it must have, and put that on record."""
-    promise = promise or Promise()
+    """Hold a file of the mirror, or what an offer brought, against the digest it must have; put that on record."""
     record = _record(target)
     first = record.get("sha256")
     found = files.sha256(path)
     for wanted, why, mend in (
         (pinned, "the card pins", "correct `sha256` in the card"),
-        (promise.sha256, "the server says", "try again"),
+        (offer and offer.sha256, "the server says", "try again"),
         (None if pinned else first, "it was first seen as", f"delete {_record_path(target)}"),
     ):
         if wanted is not None and found != wanted:
-            if path == target:
-                path.unlink()
-            gone = " (removed)" if path == target else ""
+            where = f"{offer.url} (removed)" if offer else str(path)
             raise UserError(
-                f"{path}{gone}: wrong digest for {source}: {why} sha256 {wanted}, got {found}; if the change is "
+                f"{where}: wrong digest for {source}: {why} sha256 {wanted}, got {found}; if the change is "
                 f"expected, {mend}"
             )
     size = path.stat().st_size
-    revision = promise.revision or (record.get("revision") if first == found else None)
+    revision = (offer and offer.revision) or (record.get("revision") if first == found else None)
     fresh = {"source": source, "name": target.name, "sha256": found, "bytes": size, "revision": revision}
     if record != fresh:
         files.write_json(_record_path(target), fresh)

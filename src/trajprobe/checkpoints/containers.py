@@ -11,8 +11,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from trajprobe.checkpoints.inert import Malformed, Storage, View
-from trajprobe.checkpoints.storage import ITEM_SIZES, MOST_AXES, Block, TensorSpec, check_block, row_major
+from trajprobe.checkpoints.inert import MOST_AXES, Malformed, Storage, View
+from trajprobe.checkpoints.storage import ITEM_SIZES, Block, TensorSpec, check_block, row_major
 from trajprobe.checkpoints.unpickle import LARGEST_PICKLE, BoundedReader, interpret
 
 # torch/serialization.py: what opens the stream format, and the version that every one of its files has.
@@ -38,13 +38,18 @@ SAFETENSORS = {
 
 # Where checkpoints keep the weights, beside epochs, optimizers and settings; else they are the whole.
 WEIGHTS_UNDER = ("state_dict", "model")
-MOST_NAMES = 1_000_000
+MOST_ITEMS = 1_000_000  # of all mappings, counted wherever they are met
+MOST_NAMES = 100_000  # of tensors
+MOST_LETTERS = 10_000_000  # of all those names together
 LONGEST_NAME = 1000
 DEEPEST = 32  # mappings inside mappings
 
 
 def index(path: Path) -> dict[str, TensorSpec]:
-    """The tensors of a checkpoint and where they lie, by name. Raises Malformed where it cannot be understood."""
+    """The tensors of a checkpoint and where they lie, by name. Raises Malformed where it cannot be understood.
+
+    A tensor of a type that is not known stays in, unchecked: what is not asked for need not be understood.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(64)
@@ -58,7 +63,8 @@ def index(path: Path) -> dict[str, TensorSpec]:
         else:
             raise Malformed(_what_else(head))
     for name, spec in specs.items():
-        spec.check(name)
+        if spec.dtype in ITEM_SIZES:
+            spec.check(name)
     return specs
 
 
@@ -194,17 +200,20 @@ def weights(value: Any) -> dict[str, View]:
 def _flat(mapping: dict[Any, Any]) -> dict[str, View]:
     found: dict[str, View] = {}
     pending: list[tuple[str, dict[Any, Any], int]] = [("", mapping, 0)]
-    seen = 0
+    seen = letters = 0
     while pending:
         prefix, inner, depth = pending.pop()
         seen += len(inner)
-        if depth > DEEPEST or seen > MOST_NAMES:
+        if depth > DEEPEST or seen > MOST_ITEMS:
             raise Malformed("its mappings are nested without end")
         for key, item in inner.items():
             name = f"{prefix}{key}"
             if len(name) > LONGEST_NAME:
                 raise Malformed("it has names without end")
             if isinstance(item, View):
+                letters += len(name)
+                if len(found) == MOST_NAMES or letters > MOST_LETTERS:
+                    raise Malformed("it has names without end")
                 if name in found:
                     raise Malformed(f"it has two tensors of the name {name!a:.100}")
                 found[name] = item

@@ -14,19 +14,26 @@ from trajprobe.errors import UserError
 from trajprobe.progress import progress
 
 ALIGNMENT = 8  # bytes, of the first number in the file
+FLOATING = ("float64", "float32", "float16", "bfloat16")
 
 
 def convert(checkpoint: Path | str, names: Mapping[str, str], target: Path | str) -> str:
     """Write tensors of `checkpoint` to the safetensors file `target`; the SHA-256 of what was written.
 
     names: for each name in the new file that in the checkpoint. The data types are kept; wider ones come first, so
-    that every tensor is aligned, then names in order. Raises UserError as `read_index` does, and for a name that the
-    checkpoint does not have.
+    that every tensor is aligned, then names in order. Raises UserError as `read_index` does, for a name that the
+    checkpoint does not have, and for tensors that are no floating-point numbers: an encoder's weights are.
     """
     index = read_index(checkpoint)
     missing = sorted(name for name in names.values() if name not in index)
     if missing:
         raise UserError(f"{checkpoint}: has no tensor {missing[0]!a:.100}")
+    other = sorted(name for name in names.values() if index[name].dtype not in FLOATING)
+    if other:
+        raise UserError(
+            f"{checkpoint}: an encoder's tensors must be {', '.join(FLOATING)}, got {index[other[0]].dtype!a:.40} in "
+            f"{len(other)} of {len(names)} ({other[0]!a:.100}); name a file in the card that is not quantised"
+        )
     codes = {dtype: code for code, dtype in SAFETENSORS.items()}
     header: dict[str, object] = {}
     place = 0

@@ -3,8 +3,9 @@
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from trajprobe.checkpoints.cache import Promise, Verified, kept
-from trajprobe.checkpoints.transfer import NotThere, transfer
+from trajprobe.checkpoints.cache import Offer, Verified, kept
+from trajprobe.checkpoints.mirror import is_address
+from trajprobe.checkpoints.transfer import NotThere
 from trajprobe.errors import UserError
 
 
@@ -21,20 +22,15 @@ def download(url: str, *, sha256: str | None = None, name: str | None = None) ->
 def download_verified(url: str, *, sha256: str | None = None, name: str | None = None) -> Verified:
     """As `download`, with the digest and the size of what was found."""
     name = name or url_name(url)
-
-    def bring(target: Path) -> Promise:
-        transfer(url, target)
-        return Promise()
-
     try:
-        return kept(url, name, sha256=sha256, mirror_names=[name], bring=bring)
+        return kept(url, name, sha256=sha256, mirror_names=[name], ask=lambda: Offer(url))
     except NotThere:
         raise UserError(f"{url}: there is no such file (404); check the address") from None
 
 
 def url_name(url: str) -> str:
     """The name of the file that an address ends in. Raises UserError where it is no http(s) address or ends in none."""
-    name = unquote(Path(urlsplit(url).path).name)
-    if not url.startswith(("http://", "https://")) or name in ("", ".", "..") or "/" in name:
+    name = unquote(Path(urlsplit(url).path).name) if is_address(url) and url.isprintable() else ""
+    if name in ("", ".", "..") or "/" in name:
         raise UserError(f"{url}: must be an http(s) address that ends in a file's name")
     return name

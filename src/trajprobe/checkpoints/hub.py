@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from trajprobe import files
-from trajprobe.checkpoints.cache import Promise, Verified, kept, slot
+from trajprobe.checkpoints.cache import Offer, Verified, kept, slot
 from trajprobe.checkpoints.mirror import mirrored
-from trajprobe.checkpoints.transfer import BUSY, Broken, NotThere, answers, busy, persist, transfer
+from trajprobe.checkpoints.transfer import BUSY, Broken, NotThere, answers, busy, persist
 from trajprobe.errors import UserError
 
 Value = TypeVar("Value")
@@ -90,7 +90,7 @@ def _file(
     sha256: str | None,
     names: Sequence[str],
 ) -> Verified:
-    def bring(target: Path) -> Promise:
+    def ask() -> Offer:
         from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
         def where(at: str | None) -> str:
@@ -100,12 +100,16 @@ def _file(
             repository, revision, file, lambda: get_hf_file_metadata(where(commit), token=_token())
         )
         exact = where(metadata.commit_hash or commit)
-        transfer(exact, target, {"Authorization": f"Bearer {_token()}"} if _token() else {})
-        _check(target, metadata.size, metadata.etag, exact)
-        return Promise(metadata.commit_hash, metadata.etag if len(metadata.etag or "") == 64 else None)
+        return Offer(
+            exact,
+            {"Authorization": f"Bearer {_token()}"} if _token() else {},
+            metadata.commit_hash,
+            metadata.etag if len(metadata.etag or "") == 64 else None,
+            lambda path: _check(path, metadata.size, metadata.etag, exact),
+        )
 
     try:
-        return kept(source(repository, revision), file, sha256=sha256, mirror_names=names, bring=bring)
+        return kept(source(repository, revision), file, sha256=sha256, mirror_names=names, ask=ask)
     except NotThere:
         raise UserError(
             f"{source(repository, revision)}: has no file {file!r}; check `file` in the card"
@@ -113,13 +117,12 @@ def _file(
 
 
 def _check(path: Path, size: int | None, etag: str | None, where: str) -> None:
-    """Hold a file against the size and the git digest that the hub gave for it; it is removed where it is another."""
+    """Hold a file against the size and the git digest that the hub gave for it; raises UserError for another one."""
     found = path.stat().st_size
     wrong = f"{found} bytes instead of {size}" if size is not None and found != size else None
     if wrong is None and etag is not None and len(etag) == 40 and _blob_id(path) != etag:
         wrong = "other bytes than the hub's"
     if wrong is not None:
-        path.unlink()
         raise UserError(
             f"{where}: brought {wrong} (removed); try again, or set HF_ENDPOINT to another server"
         )
@@ -127,8 +130,9 @@ def _check(path: Path, size: int | None, etag: str | None, where: str) -> None:
 
 def _blob_id(path: Path) -> str:
     """What git calls a file's bytes; the hub's ETag of what is not in large file storage."""
-    data = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+    begun = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: begun).hexdigest()
 
 
 def _listing(repository: str, revision: str | None) -> tuple[str | None, list[str]]:

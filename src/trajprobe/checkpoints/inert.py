@@ -10,6 +10,9 @@ from typing import Any
 
 LARGEST_NUMBER = 2**48  # of a shape, stride or offset
 LONGEST_KEY = 100  # of a storage
+LONGEST_NAME = 500  # of a class or function and its module
+MOST_AXES = 64  # that torch has
+MOST_ARGUMENTS = 16  # of a call; torch's own have up to 9. A pickle may give the same long ones to many calls
 
 # No checkpoint needs these. They would stay names like all others; but who writes them down means harm.
 HOSTILE_MODULES = (
@@ -91,13 +94,15 @@ def pairs(items: Any) -> dict[Any, Any]:
     return {
         key: value
         for key, value in items
-        if type(key) is str or (type(key) is int and abs(key) < LARGEST_NUMBER)
+        if type(key) is str or (type(key) is int and -LARGEST_NUMBER < key < LARGEST_NUMBER)
     }
 
 
 def named(module: Any, name: Any) -> Global:
     if type(module) is not str or type(name) is not str:
         raise Malformed("its pickle is damaged (a name that is not text)")
+    if len(module) + len(name) > LONGEST_NAME:
+        raise Malformed("its pickle names a function without end")
     root = module.split(".")[0]
     if root in HOSTILE_MODULES or (root in BUILTINS and name in HOSTILE_BUILTINS):
         raise Malformed(
@@ -108,6 +113,8 @@ def named(module: Any, name: Any) -> Global:
 
 def stored(identity: Any) -> Any:
     """`torch.save`'s persistent id: ("storage", class, key, location, elements[, view])."""
+    if isinstance(identity, tuple) and len(identity) > MOST_ARGUMENTS:
+        raise Malformed("its pickle names data that is not a tensor's")
     match identity:
         case ("storage", Global(name=kind), str(key), _, int(count), *rest) if 0 <= count < LARGEST_NUMBER:
             if kind not in STORAGES or len(key) > LONGEST_KEY:
@@ -123,7 +130,11 @@ def stored(identity: Any) -> Any:
 
 def called(function: Any, arguments: Any) -> Any:
     """What one of torch's own rebuilding functions would have been told; OPAQUE for any other function."""
-    if not isinstance(function, Global) or not isinstance(arguments, tuple):
+    if (
+        not isinstance(function, Global)
+        or not isinstance(arguments, tuple)
+        or len(arguments) > MOST_ARGUMENTS
+    ):
         return OPAQUE
     match (function.module, function.name), arguments:
         case ("torch._utils", "_rebuild_tensor_v3"), (
@@ -147,13 +158,16 @@ def called(function: Any, arguments: Any) -> Any:
             return _view(storage, storage.dtype, offset, size, stride, rest[2:])
         case ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state"), (View() as view, *_):
             return view
-        case ("torch._tensor", "_rebuild_from_type_v2"), (inner, _, tuple(inner_arguments), *_) if (
-            inner != function
+        case ("torch._tensor", "_rebuild_from_type_v2"), (
+            Global(module="torch._utils") as inner,
+            _,
+            tuple(inner_arguments),
+            *_,
         ):
             return called(inner, inner_arguments)
         case ("collections", "OrderedDict"), ():
             return {}
-        case ("collections", "OrderedDict"), ([*items],):
+        case ("collections", "OrderedDict"), (list() | tuple() as items,):
             return pairs(item for item in items if isinstance(item, (list, tuple)) and len(item) == 2)
     return OPAQUE
 
@@ -161,7 +175,8 @@ def called(function: Any, arguments: Any) -> Any:
 def _view(storage: Storage, dtype: str, offset: Any, size: Any, stride: Any, metadata: list[Any]) -> Any:
     if any(metadata):  # a lazy conjugate or negative: its numbers are not those in the file
         return OPAQUE
-    numbers = (offset, *size, *stride) if isinstance(size, tuple) and isinstance(stride, tuple) else (None,)
+    lists = isinstance(size, tuple) and isinstance(stride, tuple) and max(len(size), len(stride)) <= MOST_AXES
+    numbers = (offset, *size, *stride) if lists else (None,)
     if not all(type(number) is int and 0 <= number < LARGEST_NUMBER for number in numbers):
         raise Malformed("it has a tensor with an impossible shape, stride or offset")
     return View(storage, dtype, storage.base + offset, size, stride)

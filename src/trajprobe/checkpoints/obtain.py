@@ -11,6 +11,7 @@ from trajprobe import files
 from trajprobe.checkpoints.cache import Verified, drop
 from trajprobe.checkpoints.download import download_verified, url_name
 from trajprobe.checkpoints.hub import hub_file, hub_files, source
+from trajprobe.checkpoints.mirror import expanded
 from trajprobe.errors import UserError
 from trajprobe.params.encoder_card import FileWeights, HubWeights, UrlWeights
 
@@ -46,6 +47,11 @@ def obtain(weights: Named, patterns: Sequence[str] = ()) -> Obtained:
     if isinstance(weights, UrlWeights):
         return _file(download_verified(weights.url, sha256=weights.sha256), weights.url, None)
     if weights.file is None:
+        if not patterns:
+            raise UserError(
+                f"hub:{weights.hub}: `file` is missing in the card: this family reads one file of the repository; "
+                "name it there"
+            )
         folder, found = hub_files(weights.hub, patterns, revision=weights.revision)
         return _folder(folder, found, f"hub:{weights.hub}", weights)
     one = hub_file(weights.hub, weights.file, revision=weights.revision, sha256=weights.sha256)
@@ -80,7 +86,11 @@ def _folder(
 
 
 def _local(weights: FileWeights, patterns: Sequence[str]) -> Obtained:
-    path = Path(unquote(weights.file.removeprefix("file://"))).expanduser()
+    path = expanded(unquote(weights.file.removeprefix("file://")), "`file` in the card")
+    if path.is_dir() and not patterns:
+        raise UserError(
+            f"{path}: is a folder, and this family reads one file; let `file` in the card name that"
+        )
     if path.is_dir():
         names = (file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
         wanted = [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]

@@ -12,10 +12,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from trajprobe.checkpoints.inert import Malformed
+from trajprobe.checkpoints.inert import LARGEST_NUMBER, MOST_AXES, Malformed
 
 CHUNK = 1 << 20  # bytes read at a time
-MOST_AXES = 64  # that torch has
 SMALL = 1 << 20  # bytes that a tensor may have beyond its block, by repeating elements
 
 ITEM_SIZES = {
@@ -85,6 +84,9 @@ class TensorSpec:
             raise Malformed(f"tensor {name!a:.100} lies outside the data that it belongs to")
         if self.bytes > self.block.size + SMALL:
             raise Malformed(f"tensor {name!a:.100} is far larger than the data that it belongs to")
+        # Of an array without elements, too, numpy multiplies the other axes.
+        if math.prod(n for n in self.shape if n) >= LARGEST_NUMBER:
+            raise Malformed(f"tensor {name!a:.100} has an impossible shape")
 
 
 def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -26,6 +26,7 @@ SMALL = 64 << 20  # bytes that may be read whatever the file's size
 def read_index(path: Path | str) -> dict[str, TensorSpec]:
     """The tensors of a checkpoint by name: `.dtype` (as torch names it, "float32") and `.shape`. No number is read.
 
+    A dtype that is not in `storage.ITEM_SIZES` is one whose numbers cannot be read; to ask for them is an error.
     Names are those of the state dict, wherever the file keeps it (under `state_dict`, under `model`, or as a whole).
     Raises UserError, one line, where the file is damaged, hostile, or no checkpoint; nothing it names is run.
     """
@@ -45,6 +46,8 @@ def iterate_bits(path: Path | str, names: Iterable[str]) -> Iterator[tuple[Tenso
         missing = [name for name in names if name not in specs]
         if missing:
             raise Malformed(f"it has {len(specs)} tensors, but none of the name {missing[0]!a:.100}")
+        for name in names:
+            specs[name].check(name)
         # Views of the same data may be many; all together they must not be more than a file can honestly mean.
         if sum(specs[name].bytes for name in names) > REPEATED * Path(path).stat().st_size + SMALL:
             raise Malformed("its tensors are together far larger than the file")

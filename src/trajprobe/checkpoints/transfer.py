@@ -1,24 +1,24 @@
 """Moving the bytes behind an address into a file, over connections that break.
 
-What has arrived lies in `<target>.part`, and beside it a note of which version of the file it belongs to (the
+What has arrived lies in a part beside the target (part.py), which knows what version of the file it belongs to (the
 server's ETag or Last-Modified). A later attempt asks for the rest of that very version (`Range` with `If-Range`,
 RFC 9110 sections 13.1.5 and 14.2); where the server has another version by now it sends that from the start, and
-so do we. The part becomes the target only when its length is what the server announced.
+so do we. The part is whole only when its length is what the server announced.
 """
 
 import email.utils
-import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import requests
 import urllib3
 
+from trajprobe.checkpoints.part import Part
 from trajprobe.errors import UserError
 from trajprobe.progress import Advance, progress
 
@@ -28,8 +28,10 @@ ATTEMPTS = 6  # in a row that bring less than a chunk
 BACKOFF = 0.5  # seconds before the second attempt, doubled each time
 LONGEST_WAIT = 60.0  # seconds; a server that asks for more is told to the user
 SPARE = 64 << 20  # bytes of the disk that a download leaves free
+ROOM_EVERY = 256 << 20  # bytes after which the disk is looked at again: not every body says how long it is
 REDIRECTS = 10
 BUSY = (408, 425, 429, 500, 502, 503, 504)  # statuses that another attempt may mend
+LENGTH = r"\d{1,18}"  # of a file, in a header
 
 Value = TypeVar("Value")
 
@@ -46,57 +48,36 @@ class Broken(Exception):
         self.wait = wait
 
 
-@dataclass
-class _Part:
-    """What has arrived so far of one version of a file."""
+class _Session(requests.Session):
+    """One whose Authorization, where it has one, is not replaced by a login that ~/.netrc has for the host."""
 
-    path: Path
-    validator: str | None = None  # ETag or Last-Modified of that version
-    total: int | None = None  # its length, where the server said it
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__()
+        self.max_redirects = REDIRECTS
+        self.headers = requests.structures.CaseInsensitiveDict(headers)
+        if "Authorization" in self.headers:
+            self.auth = lambda request: request
 
-    @property
-    def note(self) -> Path:
-        return self.path.with_name(self.path.name + ".json")
-
-    @property
-    def size(self) -> int:
-        return self.path.stat().st_size if self.path.exists() else 0
-
-    def recall(self, url: str) -> None:
-        """Take up what an earlier attempt left; forget it where it cannot be told to be the same version."""
-        try:
-            note = json.loads(self.note.read_text(encoding="utf-8"))
-            known = note["url"] == url and note["validator"] is not None
-            self.validator, self.total = (note["validator"], note["total"]) if known else (None, None)
-        except (OSError, ValueError, KeyError, TypeError):
-            known = False
-        if not known:
-            self.forget()
-
-    def begin(self, url: str, validator: str | None, total: int | None) -> None:
-        self.forget()
-        self.validator, self.total = validator, total
-        self.note.write_text(
-            json.dumps({"url": url, "validator": validator, "total": total}), encoding="utf-8"
-        )
-
-    def forget(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self.note.unlink(missing_ok=True)
-        self.validator = self.total = None
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        before, after = response.request.url, prepared_request.url
+        if self.auth is None:
+            super().rebuild_auth(prepared_request, response)
+        elif self.should_strip_auth(before, after):
+            prepared_request.headers.pop("Authorization", None)
 
 
-def transfer(url: str, target: Path, headers: Mapping[str, str] | None = None) -> None:
-    """Bring the bytes behind the http(s) address `url` to `target`, going on where an earlier attempt stopped.
+def transfer(url: str, target: Path, headers: Mapping[str, str] | None = None) -> Part:
+    """Bring the bytes behind the http(s) address `url` beside `target`, going on where an earlier attempt stopped.
 
     headers: sent along, but an Authorization never to another host that the server redirects to.
-    Raises UserError, one line, where the server refuses, cannot be reached, keeps breaking off, lies about the
-    length, or the disk is too full; and NotThere where the server does not have the file. What has arrived stays
-    in `<target>.part` for the next call.
+    Returns the whole part, to `settle` once it is verified, or to `forget`; where that is cut short the next call
+    returns it again. Raises UserError, one line, where the server refuses, cannot be reached, keeps breaking off, lies
+    about the length, or the disk is too full; and NotThere where the server does not have the file. What has arrived
+    stays for the next call.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = _Part(target.with_name(target.name + ".part"))
-    part.recall(url)
+    part = Part(url, target)
+    part.recall()
 
     def gave_up(reason: str) -> str:
         kept = f"; {part.size / 1e6:.1f} MB are kept and the next run goes on from there" if part.size else ""
@@ -105,19 +86,17 @@ def transfer(url: str, target: Path, headers: Mapping[str, str] | None = None) -
             "put it into a folder that TRAJPROBE_MIRROR names"
         )
 
-    with requests.Session() as session:
-        session.max_redirects = REDIRECTS
-        session.headers = requests.structures.CaseInsensitiveDict(headers or {})
-        persist(lambda: _attempt(session, url, part, target.name), gave_up, lambda: part.size)
-    part.path.replace(target)
-    part.forget()
+    if not part.whole:
+        with _Session(headers or {}) as session:
+            persist(lambda: _attempt(session, part), gave_up, lambda: part.size)
+    return part
 
 
 def answers(url: str) -> bool:
     """Whether a server has something at `url`, without fetching it."""
     try:
         return requests.head(url, timeout=TIMEOUT, allow_redirects=True).ok
-    except requests.exceptions.RequestException:
+    except (requests.exceptions.RequestException, ValueError):  # ValueError: a redirect to no address at all
         return False
 
 
@@ -155,18 +134,19 @@ def busy(where: str, status: int, reason: str, retry_after: str | None) -> Broke
     return Broken(f"it answered {status} {reason}", wait)
 
 
-def _attempt(session: requests.Session, url: str, part: _Part, name: str) -> None:
+def _attempt(session: requests.Session, part: Part) -> None:
     """One request; returns when the part is whole."""
+    url = part.url
     headers = {"Accept-Encoding": "identity", "User-Agent": "trajprobe"}
     if part.size and part.validator:
         headers |= {"Range": f"bytes={part.size}-", "If-Range": part.validator}
     try:
         with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-            _check(response, url, part)
+            _check(response, part, "Range" in headers)
             if response.status_code == 200:
-                part.begin(url, *_version(response, url))
-            _room(part, name)
-            _receive(response, part, name)
+                part.begin(*_version(response, url))
+            _room(part)
+            _receive(response, part)
     except requests.exceptions.SSLError as error:
         raise UserError(f"{url}: the server's certificate is not trusted ({_reason(error)})") from None
     except requests.exceptions.TooManyRedirects:
@@ -175,22 +155,25 @@ def _attempt(session: requests.Session, url: str, part: _Part, name: str) -> Non
         raise UserError(f"{url}: leads to an address that is not http(s) ({_reason(error)})") from None
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
         raise Broken(_reason(error)) from None
+    except ValueError as error:  # of urllib.parse, for a redirect that requests does not look at before
+        raise UserError(f"{url}: leads to what is not an address ({_reason(error)})") from None
     if part.total is not None and part.size != part.total:
         raise Broken(f"it announced {part.total} bytes and sent {part.size}")
 
 
-def _check(response: requests.Response, url: str, part: _Part) -> None:
-    """Turn every answer but "here it is" into the error it stands for."""
-    status = response.status_code
+def _check(response: requests.Response, part: Part, asked: bool) -> None:
+    """Turn every answer but "here it is" into the error it stands for. asked: for the rest of the part."""
+    url, status = part.url, response.status_code
     if status == 200:
         return
     if status == 206:
-        span = response.headers.get("Content-Range", "")
-        total = "" if part.total is None else str(part.total)
-        if span.startswith(f"bytes {part.size}-") and span.endswith(f"/{total}" if total else ""):
-            return
-        part.forget()
-        raise Broken(f"it sent another range than was asked for ({span or 'unnamed'})")
+        total = _rest(response, part) if asked else None
+        if total is None:
+            part.forget()
+            span = response.headers.get("Content-Range", "unnamed")
+            raise Broken(f"it sent a part that was not asked for, or of another version ({span:.80})")
+        part.total = total
+        return
     if status == 416:
         part.forget()
         raise Broken("it does not have the range that is missing")
@@ -206,8 +189,21 @@ def _check(response: requests.Response, url: str, part: _Part) -> None:
     raise UserError(f"{url}: the server answered {status} {response.reason}; check the address")
 
 
-def _receive(response: requests.Response, part: _Part, name: str) -> None:
-    done = part.size
+def _rest(response: requests.Response, part: Part) -> int | None:
+    """The length of the file whose rest a 206 brings; None where it is not the part's (RFC 9110 section 15.3.7.3)."""
+    span = re.fullmatch(
+        f"bytes ({LENGTH})-{LENGTH}/({LENGTH})", response.headers.get("Content-Range", ""), re.ASCII
+    )
+    # It need not name the version, but where it does it must be the same one.
+    name = "ETag" if str(part.validator).startswith('"') else "Last-Modified"
+    same = response.headers.get(name, part.validator) == part.validator and _plain(response)
+    if span is None or int(span[1]) != part.size or part.total not in (None, int(span[2])) or not same:
+        return None
+    return int(span[2])
+
+
+def _receive(response: requests.Response, part: Part) -> None:
+    name, done, unlooked = part.target.name, part.size, 0
     bar: AbstractContextManager[Advance | Callable[[float], None]] = nullcontext(lambda amount: None)
     if part.total is not None:
         resumed = f" (from {done / 1e6:.1f} MB on)" if done else ""
@@ -217,6 +213,10 @@ def _receive(response: requests.Response, part: _Part, name: str) -> None:
         while chunk := response.raw.read1(CHUNK, decode_content=True):
             file.write(chunk)
             advance(len(chunk))
+            unlooked += len(chunk)
+            if unlooked >= ROOM_EVERY:
+                unlooked = 0
+                _room(part)
 
 
 def _version(response: requests.Response, url: str) -> tuple[str | None, int | None]:
@@ -225,21 +225,25 @@ def _version(response: requests.Response, url: str) -> tuple[str | None, int | N
     The length is None where the body is chunked, whose end is marked and a cut therefore seen. A body that comes
     compressed though nobody asked for that has neither: its length and its ranges are not the file's.
     """
-    text = response.headers.get("Content-Length")
-    if text is None and response.headers.get("Transfer-Encoding", "").lower() != "chunked":
+    text = response.headers.get("Content-Length", "")
+    total = int(text) if re.fullmatch(LENGTH, text, re.ASCII) else None
+    if total is None and response.headers.get("Transfer-Encoding", "").lower() != "chunked":
         raise UserError(
             f"{url}: the server announces no length, so a cut could not be told from the end; get it by hand and put "
             "it into a folder that TRAJPROBE_MIRROR names"
         )
-    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if not _plain(response):
         return None, None
-    tag = response.headers.get("ETag")
-    strong = tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified")
-    return strong, int(text) if text is not None and text.isdecimal() else None
+    tag = response.headers.get("ETag", "")
+    return tag if tag.startswith('"') else response.headers.get("Last-Modified"), total
 
 
-def _room(part: _Part, name: str) -> None:
-    needed = (part.total or 0) - part.size
+def _plain(response: requests.Response) -> bool:
+    return response.headers.get("Content-Encoding", "identity").lower() == "identity"
+
+
+def _room(part: Part) -> None:
+    name, needed = part.target.name, 0 if part.total is None else part.total - part.size
     free = shutil.disk_usage(part.path.parent).free
     if needed + SPARE > free:
         raise UserError(
@@ -255,10 +259,9 @@ def _seconds(text: str | None) -> float | None:
     if text.strip().isdecimal():
         return float(text)
     try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):  # OverflowError: a year or a zone that no calendar has
         return None
-    return max(0.0, moment.timestamp() - time.time())
 
 
 def _reason(error: Exception) -> str:

@@ -17,6 +17,7 @@ from trajprobe.checkpoints.inert import OPAQUE, Malformed, Storage, called, name
 
 LARGEST_PICKLE = 64 << 20  # bytes; that of the 3 GB Open-MAGVIT2 checkpoint has 70 thousand
 MOST_INSTRUCTIONS = 2_000_000  # about 30 for a tensor
+MOST_COPIED = 500_000  # items that calls of OrderedDict are given, and copy
 
 
 class BoundedReader:
@@ -71,6 +72,7 @@ class _Machine:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
+        self.copied = 0
 
     def step(self, name: str, argument: Any) -> None:
         if name in PUSHED:
@@ -174,7 +176,11 @@ class _Machine:
 
     def do_reduce(self, _: None) -> None:
         function, arguments = self.take(2)
-        self.stack.append(called(function, arguments))
+        made = called(function, arguments)
+        self.copied += len(arguments[0]) if isinstance(made, dict) and arguments else 0
+        if self.copied > MOST_COPIED:
+            raise Malformed("its pickle copies the same items without end")
+        self.stack.append(made)
 
     def do_build(self, _: None) -> None:
         self.take(1)  # the state; what it belongs to stays as it is

@@ -27,10 +27,10 @@ class Gain:
 
     low, high: the interval; p_value is below 1 - confidence exactly where it excludes zero. equality: the least
     region of equivalence, either side of zero, in which the arms may be called equal (see `of_equality`).
-    bootstrap_low, bootstrap_high: the bootstrap's interval, beside it. seeds: random initialisations. detectable: the smallest gain
-    found with a power of 80 %. rank: of the pretrained arm among itself and the seeds. hedges_g: None where the seeds
-    do not differ, or are fewer than three. resampled: None without several folds. halved: whether the interval covers
-    what other training items would change; it cannot where a class is too small to be halved.
+    bootstrap_low, bootstrap_high: the bootstrap's interval, beside it. seeds: random initialisations. detectable: the
+    smallest gain found with a power of 80 %. rank: of the pretrained arm among itself and the seeds. hedges_g: None
+    where the seeds do not differ, or are fewer than three. resampled: None without several folds. halved: whether the
+    interval covers what other training items would change; it cannot where a class is too small to be halved.
     """
 
     value: float

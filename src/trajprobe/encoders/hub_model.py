@@ -31,7 +31,7 @@ except ModuleNotFoundError as error:
     ) from None
 
 PIXELS = ("pixel_values", "pixel_values_videos")  # what models call their input
-SET = ("self", "output_hidden_states", "return_dict", "kwargs")  # arguments of a call that are not the card's to choose
+SET = ("self", "output_hidden_states", "return_dict", "kwargs")  # arguments that are not the card's to choose
 EXTRA = 17  # tokens before those of the picture, at most: the class token, and registers
 
 

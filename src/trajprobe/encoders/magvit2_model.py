@@ -9,9 +9,9 @@ the first latent frame stands for the first frame alone. That is why clips have 
 
 Maps are (B, C, T, H, W), kept in channels-last memory order. On a CPU that is 1.2 to 1.5 times as fast on one thread
 and up to twice on two (`benchmarks/extract.py`: the small network, 64 pixels). Torch's GroupNorm sums naively in this
-order: where a clip's mean is far from zero, latents are off from a float64 run by 3e-4 (the published size, a drawn clip
-of 128 pixels), against 1e-5 in the usual order. The published numbers were made this way, so the order is part of what
-they are.
+order: where a clip's mean is far from zero, latents are off from a float64 run by 3e-4 (the published size, a drawn
+clip of 128 pixels), against 1e-5 in the usual order. The published numbers were made this way, so the order is part of
+what they are.
 """
 
 import itertools

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from trajprobe.encoders.preprocess import frame_indices
-from trajprobe.features.cache import ShardCache, shard_key
 from trajprobe.features import order
+from trajprobe.features.cache import ShardCache, shard_key
 from trajprobe.features.extraction import (
     Arm,
     Clips,
