@@ -46,7 +46,11 @@ def _setting(variable: str, text: str) -> Any:
 
 
 Workers = Annotated[
-    int | None, _setting("TRAJPROBE_WORKERS", "Threads; one for each core by default (at most 4 draw).")
+    int | None,
+    _setting(
+        "TRAJPROBE_WORKERS",
+        "Threads, or processes that fit probes; one for each core by default (at most 4 draw).",
+    ),
 ]
 
 

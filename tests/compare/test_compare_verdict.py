@@ -67,6 +67,8 @@ def test_penalties_at_the_edge_of_their_grid_are_told_unless_rare() -> None:
     found = decide(GAIN, **{**SETTINGS, "at_edge": 0.25})
     assert found.word == "helps"
     assert "in 25 % of the folds" in found.warning
+    nothing = {"at_edge": 0.9, "pretrained_above_noise": False, "random_above_noise": False}
+    assert "of the folds" not in decide(GAIN, **{**SETTINGS, **nothing}).warning
 
 
 def test_classes_too_small_to_be_halved_are_told() -> None:

@@ -74,7 +74,8 @@ def decide(
             "confounded: the random arm cannot tell the order of frames and the pretrained one can, so part of the "
             "gain may be no more than having a clock; compare with a card that says `random: {positions: pretrained}`"
         )
-    if at_edge > RARE:
+    # Where nothing is found in the features, the strongest penalty is the best there is.
+    if at_edge > RARE and (pretrained_above_noise or random_above_noise):
         warnings.append(
             f"the penalty that was chosen is the first or last of its grid in {100 * at_edge:.0f} % of the folds, so "
             "a better one may lie beyond; widen probe.strengths"

@@ -1,20 +1,18 @@
 """Probing one arm: fit on each fold's training part, predict what it holds out.
 
-Arms and folds are independent of each other, so they run on a pool of threads, each with one BLAS thread: matrices
-here are small, and a BLAS library that splits them over cores spends more time waiting than multiplying. The results
-do not depend on how many threads there are.
+Arms and folds are independent of each other, so they are spread over processes (see pool.py).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from trajprobe.errors import UserError
 from trajprobe.probe.folds import Fold
 from trajprobe.probe.logistic import fit
+from trajprobe.probe.pool import spread
 from trajprobe.probe.predictions import Arm, Held
 
 
@@ -66,11 +64,9 @@ def hold_out(
     def probe(job: tuple[np.ndarray, Fold]) -> tuple[float, np.ndarray]:
         rows, fold = job
         probe = fit(rows[fold.train], codes[fold.train], n_classes, fold.inner, strengths)
-        advance()
         return probe.strength, probe.probabilities(rows[fold.test])
 
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
-        results = pool.map(probe, jobs)
+    with closing(spread(probe, jobs, workers)) as results:
         for arm, _ in arms:
             shape = (repeats, len(tested))
             held = Held(
@@ -82,6 +78,7 @@ def hold_out(
             )
             for fold in folds:
                 strength, probability = next(results)
+                advance()
                 at = fold.repeat, np.searchsorted(tested, fold.test)
                 held.fold[at] = fold.fold
                 held.strength[at] = strength

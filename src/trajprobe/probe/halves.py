@@ -13,14 +13,13 @@ compared come from folds which each chose a penalty by their own training part.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from trajprobe.probe.folds import deal, is_published
 from trajprobe.probe.logistic import fit_folds
+from trajprobe.probe.pool import spread
 
 STREAM = 2  # of random numbers, apart from those that deal the folds
 
@@ -81,12 +80,13 @@ def right_in_halves(
         right = np.zeros(n_classes, int)
         for held, named in zip(half.held, predicted, strict=True):
             right += np.bincount(true[held][named == true[held]], minlength=n_classes)
-        advance()
         return right
 
     jobs = [(rows, strength, half) for rows, strength in arms for pair in halvings for half in pair]
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
-        found = list(pool.map(probe, jobs))
+    found = []
+    for right in spread(probe, jobs, workers):
+        found.append(right)
+        advance()
     return np.array(found, int).reshape(len(arms), len(halvings), 2, n_classes)
 
 
