@@ -5,6 +5,7 @@ The oracle is what the toy pipeline must yield for each override; the toy refuse
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ from trajprobe.params.study_file import load_study
 
 ROOT = Path(__file__).parents[2]
 TOY = """
-import json, pathlib, sys, yaml
+import json, pathlib, sys, time, yaml
+pathlib.Path(sys.argv[1] + ".begun").touch()
 params = yaml.safe_load(open("params.yaml"))
 seed = params["compare"]["seed"]
 if seed == 13:
     sys.exit("error: thirteen is refused")
 pathlib.Path("metrics").mkdir(exist_ok=True)
+if seed == 7:
+    time.sleep(8)
 runs = pathlib.Path(sys.argv[1]); runs.write_text(runs.read_text() + f"{seed} " if runs.exists() else f"{seed} ")
 json.dump({"n_items": 40, "random_accuracy": 0.5, "gain": seed / 100, "gain_ci_low": -0.01, "gain_ci_high": 0.2,
            "minimum_detectable_gain": 0.1, "verdict": "no_difference"}, open("metrics/summary.json", "w"))
@@ -102,6 +106,31 @@ def test_a_study_runs_what_is_missing_and_shows_one_row_each(
     assert "-1.0 to +20.0" in rows["two"]
     assert "missing" in rows["bad"]
     assert "two: Whether two [or more] seeds differ from one." in shown
+
+
+@pytest.mark.e2e
+def test_a_killed_study_goes_on_with_the_experiment_it_was_at(toy: Path) -> None:
+    path = Path("studies/seeds.yaml")
+    slow = {"question": "?", "experiments": {"slow": {"compare.seed": 7}, "next": {"compare.seed": 2}}}
+    path.write_text(yaml.safe_dump(slow))
+    command = [
+        sys.executable,
+        "-c",
+        f"from pathlib import Path; from trajprobe.commands.study import run; run(Path({str(path)!r}))",
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as run:
+        begun = Path(f"{toy}.begun")
+        for _ in range(600):
+            if begun.exists():
+                break
+            time.sleep(0.1)
+        assert begun.exists()
+        run.kill()
+    assert study.run(path).startswith("0 run, 2 already there")
+    assert study.run(path).startswith("0 run, 2 already there")
+    assert sorted(toy.read_text().split()) == ["2", "7"]  # neither was run twice
 
 
 @pytest.mark.e2e

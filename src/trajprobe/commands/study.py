@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from trajprobe.params.loading import nearest, validate
 from trajprobe.params.study import Params
 from trajprobe.params.study_file import Study, load_study, params_of
 
+POLL = 2.0  # seconds between looks at DVC's queue
+
 
 def run(path: Path, only: Sequence[str] = ()) -> str:
     """Run the study's experiments that have no result yet; returns what to do next.
@@ -31,6 +34,7 @@ def run(path: Path, only: Sequence[str] = ()) -> str:
     """
     study = load_study(path)
     wanted = _chosen(path, study, only)
+    _wait(path, wanted)
     there = _results(path, study)
     missing = [name for name in wanted if name not in there]
     _forget(path, missing)
@@ -131,13 +135,32 @@ def _ran(commit: str) -> Params | None:
         return None
 
 
+def _wait(path: Path, experiments: Sequence[str]) -> None:
+    """Until DVC's worker is through with them: an interrupted run leaves it behind, and it goes on with the queue."""
+    told = False
+    while any(state == "Running" for _, state in _queue(path, experiments)):
+        if not told:
+            print(
+                "waiting for DVC's worker, which goes on with what an interrupted run has queued", flush=True
+            )
+        told = True
+        time.sleep(POLL)
+
+
+def _queue(path: Path, experiments: Sequence[str]) -> list[tuple[str, str]]:
+    """Revision and state of those of the study's experiments that are in DVC's queue; nothing runs without a worker."""
+    names = {experiment_name(path, name) for name in experiments}
+    status = _dvc("queue", "status")
+    alive = "Worker status: 0 active" not in status
+    lines = [line.split() for line in status.splitlines()]
+    return [(cells[0], cells[-1] if alive else "") for cells in lines if len(cells) > 2 and cells[1] in names]
+
+
 def _forget(path: Path, missing: Sequence[str]) -> None:
     """Free the names of failed experiments, and of finished ones whose overrides or params.yaml were others."""
+    for revision, _ in _queue(path, missing):
+        _dvc("queue", "remove", revision)
     names = {experiment_name(path, name) for name in missing}
-    for line in _dvc("queue", "status").splitlines():
-        cells = line.split()
-        if len(cells) >= 2 and cells[1] in names:
-            _dvc("queue", "remove", cells[0])
     stale = names & set(_dvc("exp", "list", "--name-only").split())
     if stale:
         _dvc("exp", "remove", *sorted(stale))
