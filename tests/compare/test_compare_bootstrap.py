@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, norm
 
 from trajprobe.compare.bootstrap import bca, means
 
@@ -51,3 +51,16 @@ def test_it_shifts_and_scales_with_the_scores_and_repeats_itself() -> None:
 
 def test_scores_that_all_agree_give_a_point() -> None:
     assert bca(np.full((3, 10), 0.25), 500, 0, 0.95) == (0.25, 0.25)
+
+
+def test_the_acceleration_is_that_of_every_group_and_every_seed() -> None:
+    rng = np.random.default_rng(6)
+    scores = rng.exponential(size=(5, 1)) ** 2 + rng.exponential(size=(1, 30))
+    found, mean = np.sort(means(scores, 4000, 7)), scores.mean()
+    influence = [(scores[:, g].mean() - mean) / 30 for g in range(30)]
+    influence += [(scores[s].mean() - mean) / 5 for s in range(5)]
+    a = sum(u**3 for u in influence) / (6 * sum(u**2 for u in influence) ** 1.5)
+    bias = norm.ppf(np.mean(found < mean))
+    ends = [norm.cdf(bias + (bias + z) / (1 - a * (bias + z))) for z in norm.ppf([0.025, 0.975])]
+    assert a > 0.02  # else nothing is held
+    np.testing.assert_allclose(bca(scores, 4000, 7, 0.95), np.quantile(found, ends), rtol=1e-9)

@@ -77,6 +77,29 @@ def test_every_arm_has_its_row(here: Path) -> None:
     assert all(row["gain"] for row in rows if row["arm"] == "pretrained")
 
 
+def test_first_layers_are_corrected_over_encoders_and_others_over_everything(here: Path) -> None:
+    make_study(
+        here,
+        encoders={"a": (0.75, 0.6), "b": (0.7, 0.6)},
+        per_class=30,
+        places=[("mid", "mean"), ("top", "mean")],
+    )
+    with paths.ARMS.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["arm"] == "pretrained"]
+    p_values = [float(row["p_value"]) for row in rows]
+
+    def by_hand(values: list[float], p_value: float) -> float:
+        ordered = sorted(values)
+        steps = [(len(values) - rank) * value for rank, value in enumerate(ordered)]
+        return min(1.0, max(steps[: ordered.index(p_value) + 1]))
+
+    first = [float(row["p_value"]) for row in rows if row["layer"] == "mid"]
+    for row, p_value in zip(rows, p_values, strict=True):
+        family = first if row["layer"] == "mid" else p_values
+        assert float(row["p_adjusted"]) == pytest.approx(by_hand(family, p_value), rel=1e-4)
+        assert float(row["p_adjusted"]) > 0
+
+
 def test_every_class_and_every_bin_of_each_headline_has_its_row(here: Path) -> None:
     make_study(here, encoders={"a": (0.9, 0.6), "b": (0.8, 0.7)}, places=[("mid", "mean"), ("top", "mean")])
     with paths.PER_CLASS.open(newline="") as file:
