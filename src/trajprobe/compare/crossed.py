@@ -24,11 +24,9 @@ import numpy as np
 TRAINING = 4  # times the variance from training on all items is that from training on half of them
 SMALLEST = 0.5  # items: a standard error is never below this share of one group
 UNSEEN = (
-    1.9  # groups: the smallest error of a difference between arms; two of them are the exact bound of 3.7 / G
+    1.9  # groups: a difference between arms has no smaller error; two of them are the exact bound, 3.7 / G
 )
-FURTHER = (
-    3  # groups on which arms are taken to disagree, beyond those where they do, before they are called equal
-)
+FURTHER = 3  # groups on which arms are taken to disagree besides, before they are called equal
 
 
 @dataclass(frozen=True)

@@ -53,9 +53,10 @@ def describe(features: Mapping[str, Any]) -> EncoderFacts:
 
 def weight_lines(provenance: Mapping[str, Any]) -> list[str]:
     """What was read, from where, and its digest; weights that come from nowhere have the first line alone."""
-    origin = [
-        str(provenance[key]) for key in ("source", "revision") if provenance.get(key) not in (None, "recipe")
-    ]
+    keys = (
+        () if "recipe" in provenance else ("source", "revision")
+    )  # the summary tells where a recipe's come from
+    origin = [str(provenance[key]) for key in keys if provenance.get(key)]
     lines = [str(provenance["summary"]), " · ".join(origin)]
     if provenance.get("sha256"):
         lines.append(f"sha256 {provenance['sha256']}")
