@@ -13,7 +13,7 @@ run: install
 	@trajprobe show
 
 test: lint
-	pytest -q -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=90
+	pytest -q -n 2 --dist worksteal -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 lint: install
 	ruff check

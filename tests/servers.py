@@ -77,10 +77,12 @@ class Unmarked:
     """Send without a length and without chunks: the end is where the connection ends."""
 
 
+@dataclass(frozen=True)
 class Deaf:
     """Answer a range with the whole file (status 200)."""
 
 
+@dataclass(frozen=True)
 class Elsewhere:
     """Answer a range with another range (status 206)."""
 

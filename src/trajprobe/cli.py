@@ -252,11 +252,16 @@ def study_run(
 
 
 @study_app.command(name="show")
-def study_show(file: StudyFile) -> None:
+def study_show(
+    file: StudyFile,
+    page: Annotated[
+        Path | None, typer.Option(help="Write the same as a page (.html) that opens offline.")
+    ] = None,
+) -> None:
     """All experiments as one table (gain, interval, verdict), and what can and cannot be concluded from each."""
     from trajprobe.commands import study
 
-    study.show(file)
+    study.show(file, page)
 
 
 def _say(message: str | None) -> None:

@@ -3,12 +3,16 @@
 The oracle is what the toy pipeline must yield for each override; the toy refuses one value, as a failing stage would.
 """
 
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from dvc.utils.hydra import apply_overrides
@@ -30,7 +34,8 @@ if seed == 7:
     time.sleep(8)
 runs = pathlib.Path(sys.argv[1]); runs.write_text(runs.read_text() + f"{seed} " if runs.exists() else f"{seed} ")
 json.dump({"n_items": 40, "random_accuracy": 0.5, "gain": seed / 100, "gain_ci_low": -0.01, "gain_ci_high": 0.2,
-           "minimum_detectable_gain": 0.1, "verdict": "no_difference"}, open("metrics/summary.json", "w"))
+           "minimum_detectable_gain": 0.1, "verdict": "no_difference", "sentence": "No <difference>.",
+           "warning": "few items" if seed == 2 else ""}, open("metrics/summary.json", "w"))
 """
 STUDY = {
     "question": "Does the seed matter?",
@@ -97,22 +102,33 @@ def test_a_study_runs_what_is_missing_and_shows_one_row_each(
         yaml.safe_dump(STUDY | {"experiments": STUDY["experiments"] | {"bad": {"compare.seed": 13}}})
     )
     capsys.readouterr()
-    study.show(path)
+    study.show(path, Path("out/page.html"))
     shown = capsys.readouterr().out
     assert "Does the seed matter?" in shown
     assert "It should not." in shown
     rows = {line.split()[1]: line for line in shown.splitlines() if line.startswith("│")}
     assert "+2.0" in rows["two"]
-    assert "-1.0 to +20.0" in rows["two"]
+    assert "−1.0 to 20.0" in rows["two"]
     assert "missing" in rows["bad"]
     assert "two: Whether two [or more] seeds differ from one." in shown
+    page = Path("out/page.html").read_text(encoding="utf-8")
+    for text in (
+        "Does the seed matter?",
+        "It should not.",
+        "+2.0",
+        "−1.0 to 20.0",
+        "not run",
+        "two [or more] seeds",
+    ):
+        assert text in page
+    assert page.count("No &lt;difference&gt;.") == 1  # of the one that has a reading
+    assert "Mind: few items." in page
+    assert "http" not in page
 
 
-@pytest.mark.e2e
-def test_a_killed_study_goes_on_with_the_experiment_it_was_at(toy: Path) -> None:
-    path = Path("studies/seeds.yaml")
-    slow = {"question": "?", "experiments": {"slow": {"compare.seed": 7}, "next": {"compare.seed": 2}}}
-    path.write_text(yaml.safe_dump(slow))
+@contextmanager
+def interrupted(path: Path, toy: Path) -> Iterator[subprocess.Popen]:
+    """A run of the study in a process of its own, once the first stage has begun."""
     command = [
         sys.executable,
         "-c",
@@ -127,10 +143,40 @@ def test_a_killed_study_goes_on_with_the_experiment_it_was_at(toy: Path) -> None
                 break
             time.sleep(0.1)
         assert begun.exists()
+        yield run
+
+
+@pytest.fixture
+def slow(toy: Path) -> Path:
+    """A study whose first experiment takes eight seconds."""
+    path = Path("studies/seeds.yaml")
+    experiments = {"slow": {"compare.seed": 7}, "next": {"compare.seed": 2}}
+    path.write_text(yaml.safe_dump({"question": "?", "experiments": experiments}))
+    return path
+
+
+@pytest.mark.e2e
+def test_a_killed_study_goes_on_with_the_experiment_it_was_at(toy: Path, slow: Path) -> None:
+    with interrupted(slow, toy) as run:
         run.kill()
-    assert study.run(path).startswith("0 run, 2 already there")
-    assert study.run(path).startswith("0 run, 2 already there")
+    assert study.run(slow).startswith("0 run, 2 already there")
+    assert study.run(slow).startswith("0 run, 2 already there")
     assert sorted(toy.read_text().split()) == ["2", "7"]  # neither was run twice
+
+
+@pytest.mark.e2e
+def test_a_study_goes_on_after_everything_was_killed(toy: Path, slow: Path) -> None:
+    with interrupted(slow, toy) as run:
+        for process in psutil.process_iter(["cwd"]):  # as when the machine is switched off
+            if (process.info["cwd"] or "").startswith(str(Path.cwd())) and process.pid != os.getpid():
+                process.kill()
+        run.wait()
+    assert study.run(slow).endswith(f"trajprobe study show {slow}")
+    assert study.run(slow).startswith("0 run, 2 already there")
+    assert sorted(toy.read_text().split()) in (
+        ["2", "7"],
+        ["2", "2", "7"],
+    )  # seven was not through, or had not begun
 
 
 @pytest.mark.e2e

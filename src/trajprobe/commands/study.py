@@ -9,20 +9,24 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import psutil
 import yaml
 
 from trajprobe import paths
 from trajprobe.errors import UserError
+from trajprobe.files import atomic
 from trajprobe.params.loading import nearest, validate
 from trajprobe.params.study import Params
 from trajprobe.params.study_file import Study, load_study, params_of
 
-POLL = 2.0  # seconds between looks at DVC's queue
+if TYPE_CHECKING:
+    from trajprobe.report.study_page import Row
+
+POLL = 2.0  # seconds between looks at the processes that run DVC's queue
 
 
 def run(path: Path, only: Sequence[str] = ()) -> str:
@@ -34,9 +38,9 @@ def run(path: Path, only: Sequence[str] = ()) -> str:
     """
     study = load_study(path)
     wanted = _chosen(path, study, only)
-    _wait(path, wanted)
-    there = _results(path, study)
-    missing = [name for name in wanted if name not in there]
+    missing = _missing(path, study, wanted)
+    if missing and _waited():
+        missing = _missing(path, study, wanted)
     _forget(path, missing)
     for name in missing:
         overrides = [part for key, value in study.overrides(name).items() for part in _hydra(key, value)]
@@ -45,8 +49,7 @@ def run(path: Path, only: Sequence[str] = ()) -> str:
     if missing:
         command = [sys.executable, "-m", "dvc", "exp", "run", "--run-all", "-j", "1"]
         subprocess.run(command, env=_environment(), check=False)
-    done = _results(path, study)
-    failed = [name for name in wanted if name not in done]
+    failed = _missing(path, study, wanted)
     for name in failed:
         print(f"{name}: no result: {_last_error(path, name)}")
     if failed:
@@ -57,34 +60,34 @@ def run(path: Path, only: Sequence[str] = ()) -> str:
     return f"{len(missing)} run, {len(wanted) - len(missing)} already there; trajprobe study show {path}"
 
 
-def show(path: Path) -> None:
+def show(path: Path, page: Path | None = None) -> None:
     """Print the question; one row an experiment: items, accuracies, gain, interval, what could be seen, verdict; and
-    what can and cannot be concluded from each.
+    what can and cannot be concluded from each. page: where the same is written as HTML.
     """
     from rich.markup import escape
     from rich.table import Table
 
     from trajprobe.commands.console import console
-    from trajprobe.report.words import percent
+    from trajprobe.report.words import bare, percent, points
 
     study = load_study(path)
-    results = _results(path, study)
+    rows = {row.name: row for row in _rows(path, study)}
     out = console()
     out.print(escape(_flowing(study.question)), style="bold")
     table = Table("experiment", "items", "pretrained", "random", "gain", "interval", "detectable", "verdict")
     for name in study.experiments:
-        if (row := results.get(name)) is None:
+        if (row := rows.get(name)) is None:
             table.add_row(name, *[""] * 6, "missing")
             continue
         table.add_row(
             name,
-            f"{row['n_items']:.0f}",
-            percent(row["random_accuracy"] + row["gain"]),
-            percent(row["random_accuracy"]),
-            f"{100 * row['gain']:+.1f}",
-            f"{100 * row['gain_ci_low']:+.1f} to {100 * row['gain_ci_high']:+.1f}",
-            f"±{100 * row['minimum_detectable_gain']:.1f}",
-            str(row["verdict"]).replace("_", " "),
+            f"{row.items}",
+            percent(row.pretrained),
+            percent(row.random),
+            points(row.gain.value),
+            f"{bare(row.gain.low)} to {bare(row.gain.high)}",
+            f"±{bare(row.detectable)}" if row.detectable <= 1 else "none",
+            row.verdict.replace("_", " "),
         )
     out.print(table)
     out.print(
@@ -94,6 +97,9 @@ def show(path: Path) -> None:
         out.print(f"[bold]{name}[/]: {escape(_flowing(reading))}")
     if study.remarks:
         out.print(escape(_flowing(study.remarks)))
+    if page:
+        _write(page, path, study, list(rows.values()))
+        out.print(f"{page}: open it in a browser")
 
 
 def experiment_name(path: Path, experiment: str) -> str:
@@ -124,6 +130,46 @@ def _results(path: Path, study: Study) -> dict[str, dict[str, Any]]:
     }
 
 
+def _rows(path: Path, study: Study) -> "list[Row]":
+    """The results of those experiments that have one, in the study's order."""
+    from trajprobe.report.study_page import Row
+    from trajprobe.report.tables import Estimate
+
+    return [
+        Row(
+            name=name,
+            items=round(found["n_items"]),
+            pretrained=found["random_accuracy"] + found["gain"],
+            random=found["random_accuracy"],
+            gain=Estimate(found["gain"], found["gain_ci_low"], found["gain_ci_high"]),
+            detectable=found["minimum_detectable_gain"],
+            verdict=found["verdict"],
+            sentence=found["sentence"],
+            warning=found["warning"] or "",
+        )
+        for name, found in _results(path, study).items()
+    ]
+
+
+def _write(page: Path, path: Path, study: Study, rows: "list[Row]") -> None:
+    from trajprobe.report.study_page import render
+
+    ropes = {params_of(path, study, name).compare.rope for name in study.experiments}
+    there = {row.name for row in rows}
+    text = render(
+        name=path.stem.replace("_", " ").capitalize(),
+        question=_flowing(study.question),
+        rows=rows,
+        missing=[name for name in study.experiments if name not in there],
+        readings={name: _flowing(reading) for name, reading in study.readings.items()},
+        remarks=_flowing(study.remarks),
+        rope=ropes.pop() if len(ropes) == 1 else 0,
+    )
+    page.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(page) as part:
+        part.write_text(text, encoding="utf-8")
+
+
 def _ran(commit: str) -> Params | None:
     """The params that an experiment was run with; None where they are not those of this version."""
     shown = subprocess.run(
@@ -135,32 +181,47 @@ def _ran(commit: str) -> Params | None:
         return None
 
 
-def _wait(path: Path, experiments: Sequence[str]) -> None:
-    """Until DVC's worker is through with them: an interrupted run leaves it behind, and it goes on with the queue."""
-    told = False
-    while any(state == "Running" for _, state in _queue(path, experiments)):
-        if not told:
-            print(
-                "waiting for DVC's worker, which goes on with what an interrupted run has queued", flush=True
-            )
-        told = True
-        time.sleep(POLL)
+def _missing(path: Path, study: Study, wanted: Sequence[str]) -> list[str]:
+    there = _results(path, study)
+    return [name for name in wanted if name not in there]
 
 
-def _queue(path: Path, experiments: Sequence[str]) -> list[tuple[str, str]]:
-    """Revision and state of those of the study's experiments that are in DVC's queue; nothing runs without a worker."""
-    names = {experiment_name(path, name) for name in experiments}
-    status = _dvc("queue", "status")
-    alive = "Worker status: 0 active" not in status
-    lines = [line.split() for line in status.splitlines()]
-    return [(cells[0], cells[-1] if alive else "") for cells in lines if len(cells) > 2 and cells[1] in names]
+def _waited() -> bool:
+    """Wait until nobody works on DVC's queue: an interrupted run leaves its worker behind, which goes on with what was
+    queued, and which leaves when it has found nothing more for ten seconds. Whether there was anybody to wait for.
+    """
+    if not (at_work := _at_work()):
+        return False
+    print(
+        "waiting for DVC's worker, which goes on with what an earlier run has queued (dvc queue stop --kill ends it)",
+        flush=True,
+    )
+    while at_work:
+        psutil.wait_procs(at_work, timeout=POLL)
+        at_work = _at_work()
+    return True
+
+
+def _at_work() -> list[psutil.Process]:
+    """The processes that run DVC's queue in this folder. `dvc queue status` does not know them all: a worker that is
+    between two experiments is idle to it, and one that is slow to answer is not there.
+    """
+    here = str(Path.cwd())
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "cwd"])
+        if process.info["cwd"] == here and {"--run-all", "queue-worker"} & set(process.info["cmdline"] or [])
+    ]
 
 
 def _forget(path: Path, missing: Sequence[str]) -> None:
-    """Free the names of failed experiments, and of finished ones whose overrides or params.yaml were others."""
-    for revision, _ in _queue(path, missing):
-        _dvc("queue", "remove", revision)
+    """Free the names of experiments that failed or were killed, and of those whose overrides or params were others."""
     names = {experiment_name(path, name) for name in missing}
+    for task in map(str.split, _dvc("queue", "status").splitlines()):
+        if len(task) > 2 and task[1] in names:
+            if task[-1] == "Running":  # DVC does not notice that the worker is no more
+                _dvc("queue", "kill", "--force", task[0])
+            _dvc("queue", "remove", task[0])
     stale = names & set(_dvc("exp", "list", "--name-only").split())
     if stale:
         _dvc("exp", "remove", *sorted(stale))

@@ -1,15 +1,11 @@
 """report/index.html: the whole answer on one page that opens by double click, without a network and on paper.
 
-The template `page.html` lies beside this module. It escapes whatever it is given, so a class may be called anything;
-pictures are referred to by their names in the same folder.
+Pictures are referred to by their names in the same folder.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from trajprobe.report import few_labels, notes
 from trajprobe.report.analyses import Analyses
@@ -18,10 +14,11 @@ from trajprobe.report.clips import ClipStrip
 from trajprobe.report.outcomes import Outcomes
 from trajprobe.report.provenance import EncoderFacts
 from trajprobe.report.strips import Strip, strips
-from trajprobe.report.style import DARK, LIGHT, Picture
+from trajprobe.report.style import Picture
 from trajprobe.report.tables import Arms
+from trajprobe.report.templates import template
 from trajprobe.report.ways import Way, agreement, ways
-from trajprobe.report.words import bare, counted, p_value, percent, points
+from trajprobe.report.words import counted, percent
 
 
 @dataclass(frozen=True)
@@ -105,20 +102,10 @@ class OtherWays:
 
 def render(study: Study) -> str:
     """The page as HTML."""
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    templates.filters.update(percent=percent, points=points, bare=bare, p_value=p_value, counted=counted)
     held = len(study.outcomes.item_ids)
     main, summary = study.arms.headlines[0], study.summary
     detectable, synthetic = summary["minimum_detectable_gain"], study.source.synthetic
-    return templates.get_template("page.html").render(
-        light=_colours(asdict(LIGHT)),
-        dark=_colours(asdict(DARK)),
+    return template("page.html").render(
         headline=notes.headline(main.verdict, study.rope),
         sentence=summary["sentence"],
         lede=notes.lede(main, held, study.items, len(study.outcomes.classes), study.source.name),
@@ -216,7 +203,3 @@ def _commands(study: Study) -> list[tuple[str, str]]:
         ("dvc exp run -n noise -S render.content=noise", "the control on which no encoder can help"),
         ("dvc exp show --only-changed", "all experiments side by side"),
     ]
-
-
-def _colours(theme: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in theme.items() if name != "name"}
