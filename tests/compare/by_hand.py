@@ -28,7 +28,7 @@ def anova(
     if halves:
         # Half the squared difference of two halves is a half's variance: twice that of the items, and the training's.
         of_half = sum((one - other) ** 2 for one, other in halves) / 2 / len(halves)
-        training = max(0, of_half * len(entries) - 2 * ms_column) / 4
+        training = max(0, of_half * len(entries) - 2 * ms_column) / 3
         square += training
         parts += training**2 / len(halves)
         least = min(least, len(halves))

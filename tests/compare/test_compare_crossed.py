@@ -115,14 +115,14 @@ def test_halves_add_what_training_items_cause() -> None:
     errors, means = [], []
     for _ in range(2000):
         scores = drawn(rng, seeds, groups, (0.0, 0.5, 0.8))
-        # Half of the items teach with four times the variance; a halving parts the tested items at random.
+        # Half of the items teach with three times the variance; a halving parts the tested items at random.
         taught = learned * rng.normal()
         sides = np.argsort(rng.random((20, groups)), axis=1) < groups // 2
         of_items = scores.mean(axis=0)
         halves = np.stack(
             [np.where(side, of_items, 0).sum(1) / (groups // 2) for side in (sides, ~sides)], axis=1
         )
-        halves += 2 * learned * rng.normal(size=halves.shape)
+        halves += 3**0.5 * learned * rng.normal(size=halves.shape)
         estimate = crossed_mean(scores + taught, halves)
         errors.append(estimate.error**2)
         means.append(estimate.mean)

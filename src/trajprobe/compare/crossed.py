@@ -12,16 +12,17 @@ and cases. A negative estimate of the seeds' variance is taken for zero, as Hill
 Items have a second part in it, as those that the probes were trained on, and no table of test results shows that one
 (Bengio & Grandvalet, No unbiased estimator of the variance of k-fold cross-validation, JMLR 5, 2004). It is taken
 from random halves of the items that share nothing: what sets the means of two halves apart, beyond what the items
-that are tested explain, is what their probes learned. To first order in one over the number of items a trained
-model's accuracy is that of the best one; what remains falls with its square. So the variance from training on all
-items is a quarter of that from training on half of them.
+that are tested explain, is what their probes learned. Where training items abound, what another draw of them does to
+the accuracy falls with their number, for the best probe is near and accuracy is flat around it, and its variance with
+the square: that from training on all items is a quarter of that from half of them. Where they are few beside the
+features it is up to a half, as for any mean. A third is taken, which is between the two.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-TRAINING = 4  # times the variance from training on all items is that from training on half of them
+TRAINING = 3  # times the variance from training on all items is that from training on half of them
 SMALLEST = 0.5  # items: a standard error is never below this share of one group
 UNSEEN = (
     1.9  # groups: a difference between arms has no smaller error; two of them are the exact bound, 3.7 / G
