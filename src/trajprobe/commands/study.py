@@ -204,24 +204,40 @@ def _waited() -> bool:
 
 def _at_work() -> list[psutil.Process]:
     """The processes that run DVC's queue in this folder. `dvc queue status` does not know them all: a worker that is
-    between two experiments is idle to it, and one that is slow to answer is not there.
+    between two experiments is idle to it, one that is slow to answer is not there, and an experiment whose worker was
+    killed goes on by itself.
     """
     here = str(Path.cwd())
-    return [
-        process
-        for process in psutil.process_iter(["cmdline", "cwd"])
-        if process.info["cwd"] == here and {"--run-all", "queue-worker"} & set(process.info["cmdline"] or [])
-    ]
+    kept = str(Path.cwd() / ".dvc" / "tmp")
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        command = process.info["cmdline"] or []
+        queue = process.info["cwd"] == here and {"--run-all", "queue-worker"} & set(command)
+        if queue or ("exec-run" in command and any(part.startswith(kept) for part in command)):
+            found.append(process)
+    return found
 
 
 def _forget(path: Path, missing: Sequence[str]) -> None:
-    """Free the names of experiments that failed or were killed, and of those whose overrides or params were others."""
+    """Free the names of experiments that failed or were killed, and of those whose overrides or params were others.
+
+    Nobody is at work any more, so what DVC still takes for running was killed. By itself its `queue kill` would send a
+    signal to whatever process has that number by now.
+    """
+    from dvc.repo import Repo
+    from dvc.repo.experiments.queue.remove import remove_tasks
+
     names = {experiment_name(path, name) for name in missing}
-    for task in map(str.split, _dvc("queue", "status").splitlines()):
-        if len(task) > 2 and task[1] in names:
-            if task[-1] == "Running":  # DVC does not notice that the worker is no more
-                _dvc("queue", "kill", "--force", task[0])
-            _dvc("queue", "remove", task[0])
+    with Repo() as repo:
+        queue = repo.experiments.celery_queue
+        for task in [task for task in queue.iter_active() if task.name in names]:
+            if ended := queue.proc.get(task.stash_rev):
+                ended.returncode = -1
+                queue.proc[task.stash_rev] = ended
+            queue.kill([task.stash_rev])
+        tasks = [*queue.iter_queued(), *(done.entry for done in queue.iter_done())]
+        for _ in ("stash", "tasks"):  # an experiment that was killed while it was set up is in both
+            remove_tasks(queue, [task for task in tasks if task.name in names])
     stale = names & set(_dvc("exp", "list", "--name-only").split())
     if stale:
         _dvc("exp", "remove", *sorted(stale))
