@@ -180,6 +180,22 @@ def test_a_study_goes_on_after_everything_was_killed(toy: Path, slow: Path) -> N
 
 
 @pytest.mark.e2e
+def test_a_worker_killed_as_it_tidied_up_has_lost_nothing(
+    toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """DVC then takes the finished experiment for running, in a folder that is gone, and cannot list experiments."""
+    path = Path("studies/seeds.yaml")
+    study.run(path, ["one"])
+    study._waited()
+    (told,) = Path(".dvc/tmp/exps/celery/result").iterdir()
+    told.unlink()
+    study.show(path)
+    assert "+1.0" in capsys.readouterr().out
+    assert study.run(path, ["one"]).startswith("0 run, 1 already there")
+    assert toy.read_text().split() == ["1"]
+
+
+@pytest.mark.e2e
 def test_a_result_counts_for_the_overrides_it_was_obtained_with(
     toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -118,6 +118,8 @@ def _results(path: Path, study: Study) -> dict[str, dict[str, Any]]:
     """Metrics of the study's finished experiments on the current commit, as the study has them now."""
     from dvc.api import exp_show
 
+    if not _at_work():
+        _bury()
     finished = {
         # Failed and queued experiments are listed with the metrics of the commit they started from.
         row["Experiment"]: row
@@ -218,23 +220,31 @@ def _at_work() -> list[psutil.Process]:
     return found
 
 
-def _forget(path: Path, missing: Sequence[str]) -> None:
-    """Free the names of experiments that failed or were killed, and of those whose overrides or params were others.
+def _bury() -> None:
+    """Tell DVC that what it takes for running has failed: nobody is at work, so it was killed.
 
-    Nobody is at work any more, so what DVC still takes for running was killed. By itself its `queue kill` would send a
-    signal to whatever process has that number by now.
+    DVC would wait for it for ever, and cannot list experiments while the folder of one is gone. By itself its
+    `queue kill` would send a signal to whatever process has the number of the killed one by now.
     """
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        queue = repo.experiments.celery_queue
+        for task in list(queue.iter_active()):
+            if (process := queue.proc.get(task.stash_rev)) and process.returncode is None:
+                process.returncode = -1
+                queue.proc[task.stash_rev] = process
+            queue.kill([task.stash_rev])
+
+
+def _forget(path: Path, missing: Sequence[str]) -> None:
+    """Free the names of experiments that failed or were killed, and of those whose overrides or params were others."""
     from dvc.repo import Repo
     from dvc.repo.experiments.queue.remove import remove_tasks
 
     names = {experiment_name(path, name) for name in missing}
     with Repo() as repo:
         queue = repo.experiments.celery_queue
-        for task in [task for task in queue.iter_active() if task.name in names]:
-            if ended := queue.proc.get(task.stash_rev):
-                ended.returncode = -1
-                queue.proc[task.stash_rev] = ended
-            queue.kill([task.stash_rev])
         tasks = [*queue.iter_queued(), *(done.entry for done in queue.iter_done())]
         for _ in ("stash", "tasks"):  # an experiment that was killed while it was set up is in both
             remove_tasks(queue, [task for task in tasks if task.name in names])
