@@ -24,7 +24,7 @@ from trajprobe.params.study import Params
 from trajprobe.params.study_file import Study, load_study, params_of
 
 if TYPE_CHECKING:
-    from trajprobe.report.study_page import Row
+    from trajprobe.commands.study_page import Row
 
 POLL = 2.0  # seconds between looks at the processes that run DVC's queue
 
@@ -134,7 +134,7 @@ def _results(path: Path, study: Study) -> dict[str, dict[str, Any]]:
 
 def _rows(path: Path, study: Study) -> "list[Row]":
     """The results of those experiments that have one, in the study's order."""
-    from trajprobe.report.study_page import Row
+    from trajprobe.commands.study_page import Row
     from trajprobe.report.tables import Estimate
 
     return [
@@ -154,7 +154,7 @@ def _rows(path: Path, study: Study) -> "list[Row]":
 
 
 def _write(page: Path, path: Path, study: Study, rows: "list[Row]") -> None:
-    from trajprobe.report.study_page import render
+    from trajprobe.commands.study_page import render
 
     ropes = {params_of(path, study, name).compare.rope for name in study.experiments}
     there = {row.name for row in rows}

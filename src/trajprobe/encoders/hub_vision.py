@@ -19,6 +19,7 @@ from trajprobe.encoders.random_arm import keep_pretrained
 from trajprobe.errors import UserError
 from trajprobe.params.encoder_card import EncoderCard, Input
 
+WEIGHTS = "encoder.safetensors"
 SCALE = "processor"  # what `input.scale` says in cards of this family
 ANY = 2  # frames of the clip that shapes are found with, where a picture model takes any number
 
@@ -61,7 +62,7 @@ class HubEncoder:
 def load(card: EncoderCard, folder: Path, device: torch.device) -> HubEncoder:
     """The pretrained encoder. Raises UserError where the card, the processor and the model do not fit together."""
     model = build(card, folder)
-    model.module.load_state_dict(_pretrained(folder))
+    model.module.load_state_dict(load_file(folder / WEIGHTS))
     return _encoder(card, folder, model, device)
 
 
@@ -71,12 +72,8 @@ def initialise(card: EncoderCard, folder: Path, seed: int, device: torch.device)
         torch.manual_seed(seed)
         model = build(card, folder)
     if card.features.random.keeps_pretrained:
-        keep_pretrained(model.module, _pretrained(folder), card.features.random, seed)
+        keep_pretrained(model.module, folder / WEIGHTS, card.features.random, seed)
     return _encoder(card, folder, model, device)
-
-
-def _pretrained(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "encoder.safetensors")
 
 
 def _encoder(card: EncoderCard, folder: Path, model: HubModel, device: torch.device) -> HubEncoder:

@@ -7,9 +7,10 @@ fresh ones: with `recipe: shuffled_weights` each tensor keeps its trained values
 """
 
 import re
-from collections.abc import Mapping
+from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from trajprobe.errors import UserError
@@ -19,25 +20,24 @@ from trajprobe.params.encoder_card import RandomArm
 POSITIONS = re.compile(r"(pos|position|time|temporal)_embed|relative_position_bias_table|attention_biases")
 
 
-def keep_pretrained(
-    module: nn.Module, pretrained: Mapping[str, torch.Tensor], arm: RandomArm, seed: int
-) -> None:
-    """Put into the freshly initialised `module` what `arm` keeps of the `pretrained` state dict.
+def keep_pretrained(module: nn.Module, pretrained: Path, arm: RandomArm, seed: int) -> None:
+    """Put into the freshly initialised `module` what `arm` keeps of the weights in the safetensors file `pretrained`.
 
-    Shuffling draws from a generator of its own, seeded with `seed`. Raises UserError where positions are to be kept
-    and the module has none.
+    They are read one tensor at a time, so that memory holds one model. Shuffling draws from a generator of its own,
+    seeded with `seed`. Raises UserError where positions are to be kept and the module has none.
     """
-    if arm.recipe == "shuffled_weights":
-        generator = torch.Generator().manual_seed(seed)
-        for name, parameter in sorted(module.named_parameters()):
-            values = pretrained[name].flatten()
-            order = torch.randperm(len(values), generator=generator)
-            parameter.data.copy_(values[order].view_as(parameter))
-    if arm.positions == "pretrained":
-        kept = [name for name, _ in module.named_parameters() if POSITIONS.search(name)]
-        if not kept:
-            raise UserError(
-                "card: features.random.positions: this architecture learns no positions that could be kept"
-            )
-        for name in kept:
-            module.get_parameter(name).data.copy_(pretrained[name])
+    with safe_open(pretrained, "pt") as weights:
+        if arm.recipe == "shuffled_weights":
+            generator = torch.Generator().manual_seed(seed)
+            for name, parameter in sorted(module.named_parameters()):
+                values = weights.get_tensor(name).flatten()
+                order = torch.randperm(len(values), generator=generator)
+                parameter.data.copy_(values[order].view_as(parameter))
+        if arm.positions == "pretrained":
+            kept = [name for name, _ in module.named_parameters() if POSITIONS.search(name)]
+            if not kept:
+                raise UserError(
+                    "card: features.random.positions: this architecture learns no positions that could be kept"
+                )
+            for name in kept:
+                module.get_parameter(name).data.copy_(weights.get_tensor(name))

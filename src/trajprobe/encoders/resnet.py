@@ -120,5 +120,5 @@ def initialise(card: EncoderCard, folder: Path, seed: int, device: torch.device)
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, generator=generator)
     if card.features.random.keeps_pretrained:
-        keep_pretrained(model, load_file(folder / "encoder.safetensors"), card.features.random, seed)
+        keep_pretrained(model, folder / "encoder.safetensors", card.features.random, seed)
     return ResNet(model.to(device), card.input)

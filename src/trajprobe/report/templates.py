@@ -1,4 +1,4 @@
-"""The HTML templates beside this module: they escape whatever they are given, and write numbers as the figures do."""
+"""HTML templates on base.html: they escape whatever they are given, and write numbers as the figures do."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -9,10 +9,10 @@ from trajprobe.report.style import DARK, LIGHT
 from trajprobe.report.words import bare, counted, p_value, percent, points
 
 
-def template(name: str) -> Template:
-    """The template of this name, with the colours and the words that all of them use."""
+def template(name: str, *folders: Path) -> Template:
+    """The template of this name, here or in `folders`, with the colours and the words that all of them use."""
     templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([Path(__file__).parent, *folders]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

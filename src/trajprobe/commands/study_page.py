@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from trajprobe.report.strips import strips
 from trajprobe.report.tables import Estimate
@@ -36,7 +37,7 @@ def render(
     rope: float,
 ) -> str:
     """The page as HTML. missing: experiments without a result. rope: a fraction, 0 where experiments differ in it."""
-    return template("study.html").render(
+    return template("study.html", Path(__file__).parent).render(
         name=name,
         question=question,
         rows=list(zip(rows, strips([row.gain for row in rows], rope), strict=True)),
