@@ -125,6 +125,12 @@ def test_a_study_runs_what_is_missing_and_shows_one_row_each(
     assert "Mind: few items." in page
     assert "http" not in page
 
+    Path("out/page.html").rename("out/kept")
+    for wrong, why in (("out", "a folder is there"), ("toy.py/page.html", "cannot be written")):
+        with pytest.raises(UserError, match=f"--page {wrong}: .*{why}"):
+            study.show(path, Path(wrong))
+    assert [file.name for file in Path("out").iterdir()] == ["kept"]
+
 
 @contextmanager
 def interrupted(path: Path, toy: Path) -> Iterator[subprocess.Popen]:

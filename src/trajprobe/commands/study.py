@@ -63,6 +63,8 @@ def run(path: Path, only: Sequence[str] = ()) -> str:
 def show(path: Path, page: Path | None = None) -> None:
     """Print the question; one row an experiment: items, accuracies, gain, interval, what could be seen, verdict; and
     what can and cannot be concluded from each. page: where the same is written as HTML.
+
+    Raises UserError where the study is wrong, or `page` cannot be written.
     """
     from rich.markup import escape
     from rich.table import Table
@@ -167,9 +169,13 @@ def _write(page: Path, path: Path, study: Study, rows: "list[Row]") -> None:
         remarks=_flowing(study.remarks),
         rope=ropes.pop() if len(ropes) == 1 else 0,
     )
-    page.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(page) as part:
-        part.write_text(text, encoding="utf-8")
+    if page.is_dir():
+        raise UserError(f"--page {page}: must be a file, and a folder is there; name a file in it")
+    try:
+        with atomic(page) as part:
+            part.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--page {page}: cannot be written ({error.strerror}); name another file") from None
 
 
 def _ran(commit: str) -> Params | None:
