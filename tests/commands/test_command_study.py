@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +175,8 @@ def test_a_study_goes_on_after_everything_was_killed(toy: Path, slow: Path) -> N
     with interrupted(slow, toy) as run:
         for process in psutil.process_iter(["cwd"]):  # as when the machine is switched off
             if (process.info["cwd"] or "").startswith(str(Path.cwd())) and process.pid != os.getpid():
-                process.kill()
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
         run.wait()
     assert study.run(slow).endswith(f"trajprobe study show {slow}")
     assert study.run(slow).startswith("0 run, 2 already there")
@@ -185,6 +186,20 @@ def test_a_study_goes_on_after_everything_was_killed(toy: Path, slow: Path) -> N
     )  # seven was not through, or had not begun
 
 
+@pytest.mark.parametrize(("folder", "known"), [("here", True), ("here/below", True), ("beside", False)])
+def test_a_worker_is_at_work_where_it_was_started_or_above(
+    folder: str, known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for made in ("here/below", "beside"):
+        (tmp_path / made).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    command = [sys.executable, "-c", "input()", "exp", "queue-worker"]
+    with subprocess.Popen(command, cwd=tmp_path / folder, stdin=subprocess.PIPE) as worker:
+        assert [process.pid for process in study._at_work()] == ([worker.pid] if known else [])
+        worker.communicate(b"\n")
+    assert study._at_work() == []
+
+
 @pytest.mark.e2e
 def test_a_worker_killed_as_it_tidied_up_has_lost_nothing(
     toy: Path, capsys: pytest.CaptureFixture[str]
@@ -192,7 +207,7 @@ def test_a_worker_killed_as_it_tidied_up_has_lost_nothing(
     """DVC then takes the finished experiment for running, in a folder that is gone, and cannot list experiments."""
     path = Path("studies/seeds.yaml")
     study.run(path, ["one"])
-    study._waited()
+    study._wait()
     (told,) = Path(".dvc/tmp/exps/celery/result").iterdir()
     told.unlink()
     study.show(path)

@@ -38,9 +38,8 @@ def run(path: Path, only: Sequence[str] = ()) -> str:
     """
     study = load_study(path)
     wanted = _chosen(path, study, only)
+    _wait()
     missing = _missing(path, study, wanted)
-    if missing and _waited():
-        missing = _missing(path, study, wanted)
     _forget(path, missing)
     for name in missing:
         overrides = [part for key, value in study.overrides(name).items() for part in _hydra(key, value)]
@@ -119,13 +118,20 @@ def _chosen(path: Path, study: Study, only: Sequence[str]) -> list[str]:
 def _results(path: Path, study: Study) -> dict[str, dict[str, Any]]:
     """Metrics of the study's finished experiments on the current commit, as the study has them now."""
     from dvc.api import exp_show
+    from dvc.exceptions import NotDvcRepoError
 
     if not _at_work():
         _bury()
+    try:
+        listed = exp_show()
+    except NotDvcRepoError:
+        raise UserError(
+            f"{path}: DVC cannot list experiments while its worker puts one away; run this again in a moment"
+        ) from None
     finished = {
         # Failed and queued experiments are listed with the metrics of the commit they started from.
         row["Experiment"]: row
-        for row in exp_show()
+        for row in listed
         if row.get("Experiment") and row.get("State") in (None, "Success")
     }
     rows = {name: finished.get(experiment_name(path, name)) for name in study.experiments}
@@ -194,36 +200,35 @@ def _missing(path: Path, study: Study, wanted: Sequence[str]) -> list[str]:
     return [name for name in wanted if name not in there]
 
 
-def _waited() -> bool:
+def _wait() -> None:
     """Wait until nobody works on DVC's queue: an interrupted run leaves its worker behind, which goes on with what was
-    queued, and which leaves when it has found nothing more for ten seconds. Whether there was anybody to wait for.
+    queued, and which leaves when it has found nothing more for ten seconds.
     """
-    if not (at_work := _at_work()):
-        return False
-    print(
-        "waiting for DVC's worker, which goes on with what an earlier run has queued (dvc queue stop --kill ends it)",
-        flush=True,
-    )
+    if at_work := _at_work():
+        print(
+            "waiting for DVC's worker, which goes on with what an earlier run has queued "
+            "(dvc queue stop --kill ends it)",
+            flush=True,
+        )
     while at_work:
         psutil.wait_procs(at_work, timeout=POLL)
         at_work = _at_work()
-    return True
 
 
 def _at_work() -> list[psutil.Process]:
-    """The processes that run DVC's queue in this folder. `dvc queue status` does not know them all: a worker that is
-    between two experiments is idle to it, one that is slow to answer is not there, and an experiment whose worker was
-    killed goes on by itself.
+    """The processes that run DVC's queue, started here or in a folder below.
+
+    `dvc queue status` does not know them all: a worker that is between two experiments is idle to it, one that is slow
+    to answer is not there, and an experiment whose worker was killed goes on by itself.
     """
-    here = str(Path.cwd())
-    kept = str(Path.cwd() / ".dvc" / "tmp")
-    found = []
-    for process in psutil.process_iter(["cmdline", "cwd"]):
-        command = process.info["cmdline"] or []
-        queue = process.info["cwd"] == here and {"--run-all", "queue-worker"} & set(command)
-        if queue or ("exec-run" in command and any(part.startswith(kept) for part in command)):
-            found.append(process)
-    return found
+    here = Path.cwd()
+    of_queue = {"--run-all", "queue-worker", "exec-run"}
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "cwd"])
+        if of_queue & set(process.info["cmdline"] or [])
+        and Path(process.info["cwd"] or "").is_relative_to(here)
+    ]
 
 
 def _bury() -> None:
