@@ -3,10 +3,10 @@
     python benchmarks/fetch.py             # about a minute; 6.6 GB of disk in the temporary folder
 
 Makes a checkpoint with the names and shapes of all 568 tensors of the published video_128_262144.ckpt (2.96 GB; the
-list is in ../shared/reference/open_magvit2) and random values, beside what a Lightning checkpoint carries; serves it
-on the loopback as the Hugging Face Hub does, hanging up once after a gigabyte; and runs the command three times: from
-the network, from the download cache, and from a cache that the file was dropped from. Then holds the result against
-the checkpoint. The command's peak memory must stay below 1.2 GB; most of what it needs is torch itself.
+list is in ../shared/reference/open_magvit2) and random values, beside what a Lightning checkpoint carries. Serves it on
+the loopback as the Hugging Face Hub does, hanging up once after a gigabyte, and runs the command four times: from the
+network, with weights that still fit, from the download cache, and after the file was dropped from the cache. Then
+compares the result with the checkpoint. The command's peak memory must stay below 1.2 GB; most of it is torch itself.
 """
 
 import json
@@ -29,11 +29,11 @@ REPOSITORY = "TencentARC/Open-MAGVIT2-Tokenizer-262144-Video"
 
 sys.path.insert(0, str(ROOT / "tests"))
 from servers import Cut, Server, serving  # noqa: E402
-from trajprobe.files import sha256  # noqa: E402
+from trajprobe.core.files import sha256  # noqa: E402
 
 
 def make(path: Path) -> None:
-    """Write the checkpoint; in a process of its own, whose 3 GB nobody then counts."""
+    """Write the checkpoint; in a process of its own, whose 3 GB do not count."""
     import torch
 
     generator = torch.Generator().manual_seed(0)
@@ -47,7 +47,7 @@ def make(path: Path) -> None:
 
 
 def check(checkpoint: Path, weights: Path) -> None:
-    """The encoder's file has the averaged tensors of the checkpoint, by torch's own reading of it."""
+    """Compare the encoder's file with the averaged tensors of the checkpoint, as torch reads it."""
     import torch
     from safetensors import safe_open
 
@@ -67,7 +67,7 @@ def apart(function: object, *arguments: object) -> None:
 
 
 def fetch(project: Path, server: Server) -> tuple[float, float, float]:
-    """Run the command in `project`; seconds, those of them on a processor, and the most memory it had, in bytes."""
+    """Run the command in `project`: its seconds, those of them on a processor, and its peak memory in bytes."""
     environment = os.environ | {
         "HF_ENDPOINT": server.url,
         "TRAJPROBE_CACHE": str(project / "cache"),
@@ -103,10 +103,13 @@ def main() -> None:
         (cdn,) = (path for path in server.resources if path.startswith("/cdn/"))
         server.faults[cdn].append(Cut(1_000_000_000))
         weights = project / "models" / ENCODER / "weights"
-        rows = [("from the network", *fetch(project, server)), ("from the cache", *fetch(project, server))]
+        rows = [("from the network", *fetch(project, server)), ("unchanged", *fetch(project, server))]
+        first = {path.name: sha256(path) for path in weights.iterdir()}
+        shutil.rmtree(weights)
+        rows.append(("from the cache", *fetch(project, server)))
         ranges = [headers.get("Range") for headers in server.gets(cdn)]
         assert ranges == [None, "bytes=1000000000-"], ranges
-        first = {path.name: sha256(path) for path in weights.iterdir()}
+        shutil.rmtree(weights)
         for path in (project / "cache").rglob(FILE):
             path.unlink()
         rows.append(("the cache dropped", *fetch(project, server)))

@@ -1,22 +1,21 @@
-"""How fast clips are drawn, beside other ways of drawing the same clips.
+"""How fast clips are drawn, compared with other methods that draw the same clips.
 
     python benchmarks/render.py            # about 15 s on one core
 
-Every way draws the same 3-D random walks as params.yaml says, in clips of two sizes. They take turns for several
-rounds and the best of each counts. The ratio is of processor time, so that a busy machine does not blur it.
+All methods draw the same 3-D random walks with the settings of params.yaml, in clips of two sizes. They alternate for
+several rounds, and the best round of each counts. The ratio is of processor time, which other processes affect least.
 - trajprobe: `render_clip`, all that the stage does for an item; and `render_batches` on two threads
-- redrawn: the same drawing, but each frame from the path's beginning on an empty canvas
-- line_aa: each frame from the beginning by cv2.polylines and cv2.circle with LINE_AA; faster, but its lines and
-  markers come out too wide (see the ink), and widths are whole pixels
-- agg: matplotlib at its best, one Agg figure without axes, kept for all clips, only the data of its artists changed
-- agg 3-D: matplotlib as a notebook uses it, 3-D axes in a new figure for each clip, with the axes hidden
-The first two project the path as well; line_aa, agg and redrawn are given its pixels. Ink is the brightness that a
-way adds to the last frame, relative to trajprobe's (agg 3-D fits the path to the frame otherwise).
+- redrawn: the same drawing, but each frame from the start of the path on an empty canvas
+- line_aa: each frame from the start by cv2.polylines and cv2.circle with LINE_AA; faster, but its lines and markers
+  are too wide (see the ink), and widths are whole pixels
+- agg: matplotlib at its fastest, one Agg figure without axes for all clips, only the data of its artists changed
+- agg 3-D: matplotlib as in a notebook, 3-D axes in a new figure for each clip, with the axes hidden
+The first two also project the path; line_aa, agg and redrawn are given its pixels. Ink is the brightness that a method
+adds to the last frame, relative to trajprobe (agg 3-D fits the path to the frame differently).
 """
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -25,54 +24,44 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from trajprobe import paths
-from trajprobe.params.loading import load
-from trajprobe.params.study import Params, Render
-from trajprobe.video.camera import aim
-from trajprobe.video.clutter import grounds
-from trajprobe.video.drawing import Timeline, draw, timeline
-from trajprobe.video.raster import rgb
-from trajprobe.video.rendering import render_batches, render_clip
+from trajprobe.core import paths
+from trajprobe.core.schema import load
+from trajprobe.params import Params
+from trajprobe.render.camera import make_projection
+from trajprobe.render.clutter import draw_backgrounds
+from trajprobe.render.drawing import Timeline, draw_path, make_timeline
+from trajprobe.render.params import RenderParams
+from trajprobe.render.raster import rgb
+from trajprobe.render.rendering import render_batches, render_clip
 
 CLIPS, POINTS, ROUNDS = 100, 48, 3
 SLOW = 10  # clips that matplotlib draws in a round
 
 
-@dataclass
-class Walks:
-    """Random walks: what `render_batches` reads, and their pixels at the knots of one common timeline."""
-
-    points: list[np.ndarray]
-    times: list[np.ndarray]
-    y_axis: str = "up"
-
-    def pixels(self, render: Render) -> tuple[Timeline, list[np.ndarray]]:
-        when = timeline(self.times[0], render)
-        rng = np.random.default_rng(0)
-        return when, [
-            aim(points, render, "up", rng)(
-                np.stack([np.interp(when.knots, self.times[0], axis) for axis in points.T], axis=1)
-            )
-            for points in self.points
-        ]
+def project_at_knots(
+    points: np.ndarray, times: np.ndarray, timeline: Timeline, render: RenderParams
+) -> np.ndarray:
+    """(K, 2) pixels of a path at the knots of the timeline."""
+    project = make_projection(points, render, "up", np.random.default_rng(0))
+    return project(np.stack([np.interp(timeline.knots, times, axis) for axis in points.T], axis=1))
 
 
-def redrawn(path: np.ndarray, when: Timeline, render: Render) -> np.ndarray:
-    empty = grounds(render, np.random.default_rng(0))[:1]
+def redrawn(path: np.ndarray, timeline: Timeline, render: RenderParams) -> np.ndarray:
+    empty = draw_backgrounds(render, np.random.default_rng(0))[:1]
     return np.concatenate(
         [
-            draw(path[: stop + 1], Timeline(when.knots[: stop + 1], np.array([stop])), empty, render)
-            for stop in np.maximum(when.stops, 1)
+            draw_path(path[: stop + 1], Timeline(timeline.knots[: stop + 1], np.array([stop])), empty, render)
+            for stop in np.maximum(timeline.stops, 1)
         ]
     )
 
 
-def line_aa(path: np.ndarray, when: Timeline, render: Render) -> np.ndarray:
+def line_aa(path: np.ndarray, timeline: Timeline, render: RenderParams) -> np.ndarray:
     clip = np.empty((render.frames, render.size, render.size, 3), np.uint8)
     clip[:] = rgb(render.background)
     corners = np.rint((path - 0.5) * 16).astype(np.int32)
     line, marker = (rgb(colour).tolist() for colour in (render.line_colour, render.marker_colour))
-    for frame, stop in zip(clip, when.stops, strict=True):
+    for frame, stop in zip(clip, timeline.stops, strict=True):
         cv2.polylines(frame, [corners[: stop + 1]], False, line, round(render.line_width), cv2.LINE_AA, 4)
         cv2.circle(
             frame, corners[stop].tolist(), round(16 * render.marker_radius), marker, -1, cv2.LINE_AA, 4
@@ -83,7 +72,7 @@ def line_aa(path: np.ndarray, when: Timeline, render: Render) -> np.ndarray:
 class Agg:
     """A figure whose data coordinates are pixels."""
 
-    def __init__(self, render: Render) -> None:
+    def __init__(self, render: RenderParams) -> None:
         self.render = render
         figure = Figure(figsize=(1, 1), dpi=render.size, facecolor=render.background)
         self.canvas = FigureCanvasAgg(figure)
@@ -95,9 +84,9 @@ class Agg:
             Circle((0, 0), render.marker_radius, color=render.marker_colour, lw=0, zorder=9)
         )
 
-    def clip(self, path: np.ndarray, when: Timeline) -> np.ndarray:
+    def clip(self, path: np.ndarray, timeline: Timeline) -> np.ndarray:
         frames = []
-        for stop in when.stops:
+        for stop in timeline.stops:
             self.line.set_data(*path[: stop + 1].T)
             self.marker.center = tuple(path[stop])
             self.canvas.draw()
@@ -105,7 +94,7 @@ class Agg:
         return np.stack(frames)
 
 
-def agg_3d(points: np.ndarray, when: Timeline, times: np.ndarray, render: Render) -> np.ndarray:
+def agg_3d(points: np.ndarray, timeline: Timeline, times: np.ndarray, render: RenderParams) -> np.ndarray:
     figure = Figure(figsize=(1, 1), dpi=render.size, facecolor=render.background)
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1), projection="3d", facecolor=render.background)
@@ -118,9 +107,9 @@ def agg_3d(points: np.ndarray, when: Timeline, times: np.ndarray, render: Render
     (marker,) = axes.plot(
         [], [], [], "o", color=render.marker_colour, ms=2 * render.marker_radius * width, mew=0
     )
-    at_knots = np.stack([np.interp(when.knots, times, axis) for axis in points.T])
+    at_knots = np.stack([np.interp(timeline.knots, times, axis) for axis in points.T])
     frames = []
-    for stop in when.stops:
+    for stop in timeline.stops:
         line.set_data_3d(*at_knots[:, : stop + 1])
         marker.set_data_3d(*at_knots[:, stop : stop + 1])
         canvas.draw()
@@ -134,36 +123,35 @@ def main() -> None:
         compare(render.model_copy(update={"frames": frames, "size": size}))
 
 
-def compare(render: Render) -> None:
+def compare(render: RenderParams) -> None:
     rng = np.random.default_rng(0)
-    walks = Walks(
-        [rng.normal(size=(POINTS, 3)).cumsum(axis=0) for _ in range(CLIPS)],
-        [np.linspace(0, 1, POINTS)] * CLIPS,
-    )
-    when, pixels = walks.pixels(render)
+    walks = [rng.normal(size=(POINTS, 3)).cumsum(axis=0) for _ in range(CLIPS)]
+    times = np.linspace(0, 1, POINTS)
+    timeline = make_timeline(times, render)
+    pixels = [project_at_knots(points, times, timeline, render) for points in walks]
     agg = Agg(render)
-    ways: dict[str, Callable[[], Iterator[np.ndarray]]] = {
-        "trajprobe": lambda: (render_clip(points, walks.times[0], render, 0) for points in walks.points),
+    methods: dict[str, Callable[[], Iterator[np.ndarray]]] = {
+        "trajprobe": lambda: (render_clip(points, times, render, 0) for points in walks),
         "trajprobe, 2 threads": lambda: (
-            clip for batch in render_batches(walks, render, 2) for clip in batch
+            clip for batch in render_batches(walks, [times] * CLIPS, render, workers=2) for clip in batch
         ),
-        "redrawn": lambda: (redrawn(path, when, render) for path in pixels),
-        "line_aa": lambda: (line_aa(path, when, render) for path in pixels),
-        "agg": lambda: (agg.clip(path, when) for path in pixels[:SLOW]),
-        "agg 3-D": lambda: (agg_3d(points, when, walks.times[0], render) for points in walks.points[:SLOW]),
+        "redrawn": lambda: (redrawn(path, timeline, render) for path in pixels),
+        "line_aa": lambda: (line_aa(path, timeline, render) for path in pixels),
+        "agg": lambda: (agg.clip(path, timeline) for path in pixels[:SLOW]),
+        "agg 3-D": lambda: (agg_3d(points, timeline, times, render) for points in walks[:SLOW]),
     }
-    wall, cpu = dict.fromkeys(ways, np.inf), dict.fromkeys(ways, np.inf)
+    wall, cpu = dict.fromkeys(methods, np.inf), dict.fromkeys(methods, np.inf)
     ink: dict[str, float] = {}
     for _ in range(ROUNDS):
-        for name, way in ways.items():
+        for name, method in methods.items():
             start, start_cpu = time.perf_counter(), time.process_time()
-            last_frames = [clip[-1].copy() for clip in way()]
+            last_frames = [clip[-1].copy() for clip in method()]
             wall[name] = min(wall[name], (time.perf_counter() - start) / len(last_frames))
             cpu[name] = min(cpu[name], (time.process_time() - start_cpu) / len(last_frames))
             ink[name] = float(np.mean(last_frames[:SLOW]) - rgb(render.background).mean())
     print(f"{render.frames} frames of {render.size} x {render.size}, {POINTS} points a path")
     print(f"{'':<22}{'clips/s':>9}{'cpu ms/clip':>13}{'ratio':>7}{'ink':>6}")
-    for name in ways:
+    for name in methods:
         ratio, share = cpu[name] / cpu["trajprobe"], ink[name] / ink["trajprobe"]
         print(f"{name:<22}{1 / wall[name]:>9.0f}{1000 * cpu[name]:>13.2f}{ratio:>7.2f}{share:>6.2f}")
 

@@ -1,12 +1,18 @@
 """What all tests share: how hypothesis searches, a server that misbehaves, a cache that no other test has seen."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from hypothesis import settings
+# Before NumPy and torch are loaded: their threads would only wait for each other on the small matrices of tests, and
+# for those of the other workers of pytest.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 
-from servers import Server, serving
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+from servers import Server, serving  # noqa: E402
 
 # The same examples on every machine, however slow it is.
 settings.register_profile("trajprobe", deadline=None, derandomize=True)
@@ -25,7 +31,7 @@ def download_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty TRAJPROBE_CACHE, no mirror, no account on the hub, and attempts that follow each other at once."""
     from huggingface_hub import constants
 
-    from trajprobe.checkpoints import transfer
+    from trajprobe.download import transfer
 
     for name in (
         "TRAJPROBE_MIRROR",

@@ -1,8 +1,8 @@
-"""A web server on the loopback that can misbehave, and enough of the Hugging Face Hub's protocol to fetch from it.
+"""A web server on the loopback that can misbehave, with enough of the Hugging Face Hub's protocol to fetch from it.
 
-`Server.put` serves bytes under a path; `Server.put_model` serves a model repository as the hub does: what is listed,
-where it redirects for large files, which headers name commit, size and digest. `Server.faults[path]` is a queue of
-things to do instead of answering well, one for each GET of that path; `Server.requests` is what was asked.
+`Server.put` serves bytes under a path; `Server.put_model` serves a model repository as the hub does: its listing, the
+redirect for large files, the headers with commit, size and digest. `Server.faults[path]` is a queue of faults, one for
+each GET of that path; `Server.requests` has all requests.
 """
 
 import gzip
@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-LARGE = 1000  # bytes from which a file of a model is in large file storage, behind a redirect
+LARGE = 1000  # bytes; a file of a model of this size or more is in large file storage, behind a redirect
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ class Chunked:
 
 @dataclass(frozen=True)
 class Compressed:
-    """Send gzip though it was not asked for; with `cut`, half of it, and hang up."""
+    """Send gzip although it was not requested; with `cut`, half of it, and hang up."""
 
     cut: bool = False
 
 
 class Unmarked:
-    """Send without a length and without chunks: the end is where the connection ends."""
+    """Send without a length and without chunks: the connection's end is the only end."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,12 @@ class Elsewhere:
 
 @dataclass(frozen=True)
 class Slice:
-    """Answer with bytes [first, end) of the file (status 206) whatever was asked, and these headers."""
+    """Answer with bytes [first, end) of the file (status 206) whatever was requested, and these headers."""
 
     first: int
     end: int
     headers: Mapping[str, str] = field(default_factory=dict)
-    total: int | None = None  # in place of the file's length
+    total: int | None = None  # instead of the file's length
 
 
 @dataclass
@@ -119,7 +119,7 @@ class Resource:
 
 
 class Server:
-    """Serves until its context ends; `url` is where."""
+    """Serves at `url` until its context ends."""
 
     def __init__(self) -> None:
         self.resources: dict[str, Resource] = {}
@@ -153,7 +153,7 @@ class Server:
         token: str | None = None,
         gated: bool = False,
     ) -> None:
-        """Serve a model as the hub does. token: who does not send it is refused, as gated or as if there were none."""
+        """Serve a model as the hub does. token: without it the model is gated, or seems absent."""
         refusal = Status(401, {"X-Error-Code": "GatedRepo" if gated else "RepoNotFound"})
         listing = {
             "id": repository,
@@ -232,7 +232,7 @@ class _Quiet(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Who hangs up in the middle, as tests do, is no news."""
+        """A client that hangs up, as tests make it do, is not reported."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 

@@ -1,7 +1,8 @@
 """The command line as a stranger meets it: help that says what is read and written, one line and exit code 1 for
-whatever they can mend, a traceback only for our own defects."""
+whatever they can correct, a traceback only for our own defects."""
 
 import errno
+import importlib
 import os
 import subprocess
 import sys
@@ -12,13 +13,14 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from trajprobe import cli
-from trajprobe.errors import UserError
+from trajprobe.core.errors import UserError
 
+ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "transformers", "matplotlib", "sklearn", "scipy", "pyarrow", "zarr", "cv2")
 
 
 def exit_of(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int | str | None:
-    def app() -> None:
+    def app(**_: object) -> None:
         raise error
 
     monkeypatch.setattr(cli, "app", app)
@@ -51,7 +53,7 @@ def test_an_interrupt_is_silent(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "broken"), ZeroDivisionError()])
 def test_a_defect_keeps_its_traceback(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def app() -> None:
+    def app(**_: object) -> None:
         raise error
 
     monkeypatch.setattr(cli, "app", app)
@@ -79,24 +81,62 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "variable", "value"),
+    ("stage", "option", "variable", "value"),
     [
-        (["extract", "e", "--device", "cuda:1"], "TRAJPROBE_DEVICE", "cuda:1"),
-        (["extract", "e", "--batch", "3"], "TRAJPROBE_BATCH", "3"),
-        (["render", "--workers", "2"], "TRAJPROBE_WORKERS", "2"),
-        (["fetch", "e", "--drop-downloads"], "TRAJPROBE_DROP_DOWNLOADS", "1"),
+        ("extract", "device", "TRAJPROBE_DEVICE", "cuda:1"),
+        ("extract", "batch", "TRAJPROBE_BATCH", 3),
+        ("render", "workers", "TRAJPROBE_WORKERS", 2),
+        ("probe", "workers", "TRAJPROBE_WORKERS", 2),
+        ("analyse", "workers", "TRAJPROBE_WORKERS", 2),
+        ("fetch", "drop-downloads", "TRAJPROBE_DROP_DOWNLOADS", True),
     ],
 )
-def test_an_option_stands_for_its_variable(
-    arguments: list[str], variable: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_an_option_or_its_variable_reaches_the_stage(
+    stage: str, option: str, variable: str, value: object, by_variable: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(
-        tmp_path
-    )  # no params.yaml here: the stage refuses to start, after its options were read
-    monkeypatch.setenv(variable, "")
+    monkeypatch.chdir(ROOT)
+    seen: list[object] = []
+    module = importlib.import_module(f"trajprobe.{stage}.stage")
+    monkeypatch.setattr(module, "run", lambda *arguments, **named: seen.extend([*arguments, *named.values()]))
+    monkeypatch.delenv(variable, raising=False)
+    arguments = [stage] if stage == "render" else [stage, "magvit2_mini"]
+    if by_variable:
+        monkeypatch.setenv(variable, "1" if value is True else str(value))
+    else:
+        arguments += [f"--{option}"] if value is True else [f"--{option}", str(value)]
     result = CliRunner().invoke(cli.app, arguments)
-    assert isinstance(result.exception, UserError)
-    assert os.environ[variable] == value
+    assert result.exit_code == 0, result.output
+    assert any(type(one) is type(value) and one == value for one in seen)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("TRAJPROBE_WORKERS", "many"), ("TRAJPROBE_WORKERS", "99999999"), ("TRAJPROBE_WORKERS", "-1")],
+)
+def test_a_variable_that_makes_no_sense_is_one_line(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(sys, "argv", ["trajprobe", "render"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert variable in error
+
+
+def test_from_a_folder_below_the_root_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT / "tests")
+    monkeypatch.setattr(sys, "argv", ["trajprobe", "show"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 1
+    assert f"cd {ROOT}" in capsys.readouterr().err
 
 
 def test_a_column_needs_two_names(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
-"""Tiny checkpoints of every architecture that a card names, as their publishers publish them: with their heads,
-decoders and text towers, under the old names where the published files have those, with a processor configuration
-like theirs.
+"""Tiny checkpoints of every architecture that a card names, in the form of the published ones: with heads, decoders and
+text towers, with the old tensor names of older files, and with the same kind of processor configuration.
 """
 
 import json
@@ -14,7 +13,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from trajprobe.params.encoder_card import EncoderCard
+from trajprobe.artifacts.encoder_card import EncoderCard
 
 BLOCKS = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 SIDE = 32  # pixels, 2 x 2 patches
@@ -94,8 +93,8 @@ def _vjepa2() -> Any:
         pred_num_attention_heads=2,
         pred_num_hidden_layers=1,
         pred_num_mask_tokens=1,
-        # At a width of 24 the published 0.02 would leave attention even to the last digit, and the model without a
-        # sense of order; at the published width of 1024 it does not.
+        # At a width of 24 the published 0.02 makes attention uniform to the last digit, and the model insensitive to
+        # the order of frames; at the published width of 1024 it does not.
         initializer_range=0.3,
     )
     return transformers.VJEPA2Model(config)
@@ -120,7 +119,7 @@ def _videoprism() -> Any:
     return transformers.VideoPrismVisionModel(config)
 
 
-# card -> the published model, and the file that tells its processor
+# card -> the published model
 MODELS = {
     "videomae_base": _videomae,
     "videomae_large": _videomae,
@@ -139,7 +138,7 @@ PROCESSORS: dict[str, dict[str, Any]] = {
     "videomae_large": {**VIDEOMAE, **IMAGENET},
     "timesformer_k400": {**VIDEOMAE, "image_mean": [0.45, 0.45, 0.45], "image_std": [0.225, 0.225, 0.225]},
     "xclip_b32": {**VIDEOMAE, **IMAGENET},
-    "clip_vit_b32": {  # as old as it is: sizes are bare numbers, scaling goes without saying
+    "clip_vit_b32": {  # an old file: sizes are bare numbers, scaling is not mentioned
         "feature_extractor_type": "CLIPFeatureExtractor",
         "do_center_crop": True,
         "crop_size": SIDE,
@@ -198,10 +197,10 @@ PROCESSORS: dict[str, dict[str, Any]] = {
 }
 
 
-# A card of somebody else, which needs no code here.
+# A card of a user, which needs no code here.
 ELEVENTH = """\
 name: eleventh
-summary: ResNet-18 of transformers, a convolutional network, which no card here names
+summary: ResNet-18 of transformers, a convolutional network, which no card of the repository names
 family: transformers
 architecture: {unused: [classifier]}
 weights: {hub: someone/resnet}
@@ -235,23 +234,22 @@ def publish_eleventh(folder: Path) -> Any:
 
 
 def publish(name: str, folder: Path, seed: int = 0) -> Path:
-    """Write a tiny checkpoint for the card `name` into `folder`, every number drawn anew, and return the folder."""
+    """Write a tiny checkpoint for the card `name` into `folder`, every number drawn at random; returns the folder."""
     with silent(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = MODELS[name]()
-        for parameter in model.parameters():  # what starts at zero or one is not what training leaves there
+        for parameter in model.parameters():  # training does not leave zeros or ones
             parameter.data.normal_(0, 0.3)
         model.save_pretrained(folder)
     file = folder / "model.safetensors"
     tensors = load_file(file)
-    if name.startswith(
-        "videomae"
-    ):  # saved by transformers 4: https://github.com/huggingface/transformers/pull/48675
+    # Saved by transformers 4, see https://github.com/huggingface/transformers/pull/48675.
+    if name.startswith("videomae"):
         old = {"attention.query.bias": "attention.q_bias", "attention.value.bias": "attention.v_bias"}
         for new, before in old.items():
             tensors = {key.replace(new, before): value for key, value in tensors.items()}
         save_file(tensors, file)
-    if name == "clip_vit_b32":  # published as a pickle alone, with indices that newer models make themselves
+    if name == "clip_vit_b32":  # published as a pickle only, with indices that newer models compute
         tensors["vision_model.embeddings.position_ids"] = torch.arange(5)[None]
         tensors["text_model.embeddings.position_ids"] = torch.arange(77)[None]
         torch.save(tensors, folder / "pytorch_model.bin")
@@ -266,7 +264,7 @@ def publish(name: str, folder: Path, seed: int = 0) -> Path:
 
 
 def tiny(card: EncoderCard, weights: dict[str, Any], **changes: Any) -> EncoderCard:
-    """The card with tiny pictures and weights from elsewhere."""
+    """The card with tiny pictures and other weights."""
     content = card.model_dump()
     content["input"]["size"] = SIDE
     content["weights"] = weights
@@ -277,6 +275,7 @@ def tiny(card: EncoderCard, weights: dict[str, Any], **changes: Any) -> EncoderC
 
 @contextmanager
 def silent() -> Iterator[None]:
+    """Without the library's log and progress bars."""
     logging.disable(logging.WARNING)
     bars = transformers.utils.logging.is_progress_bar_enabled()
     transformers.utils.logging.disable_progress_bar()

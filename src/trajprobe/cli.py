@@ -5,17 +5,19 @@ commands so that `trajprobe --help` and the light stages start fast.
 """
 
 import errno
-import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trajprobe.errors import UserError
+from trajprobe.commands.app import Device, tools
+from trajprobe.core.errors import UserError
+
+if TYPE_CHECKING:
+    from trajprobe.params import Params
 
 STAGES = "Stages (run by dvc repro)"
-PEOPLE = "For you"
 
 app = typer.Typer(
     name="trajprobe",
@@ -29,42 +31,46 @@ app = typer.Typer(
     "params.yaml holds every number that changes a result.",
 )
 
+
+@app.callback()
+def _at_the_root() -> None:
+    if Path("params.yaml").is_file():
+        return
+    for folder in Path.cwd().parents:
+        if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
+            raise UserError(
+                f"params.yaml: is not in this folder; the project's root is {folder}: run `cd {folder}` first"
+            )
+
+
 Encoder = Annotated[
     str, typer.Argument(help="An encoder: the name of a folder models/NAME with a card.yaml.")
 ]
 
 
-def _setting(variable: str, text: str) -> Any:
-    """An option that stands for an environment variable, as which the stages (and dvc's runs of them) read it."""
-
-    def export(value: Any) -> Any:
-        if value not in (None, False):
-            os.environ[variable] = "1" if value is True else str(value)
-        return value
-
-    return typer.Option(envvar=variable, callback=export, help=text, show_default=False)
-
-
 Workers = Annotated[
     int | None,
-    _setting(
-        "TRAJPROBE_WORKERS",
-        "Threads, or processes that fit probes; one for each core by default (at most 4 draw).",
+    typer.Option(
+        envvar="TRAJPROBE_WORKERS",
+        min=1,
+        max=1024,
+        show_default=False,
+        help="Threads, or processes that fit probes; by default one for each core (at most 4 draw).",
     ),
 ]
 
 
 @app.command(rich_help_panel=STAGES)
 def trajectories() -> None:
-    """Synthesize or import the labelled paths, and refuse what is not sound.
+    """Synthesize or import the labelled paths, and check them.
 
     Reads `source`, `synthesis`, `trajectories` in params.yaml and the source's card; writes
-    data/trajectories.parquet, and data/quarantine.csv with whatever was set aside.
+    data/trajectories.parquet, and data/quarantine.csv with the items that were set aside.
     """
-    from trajprobe.params.study import load_params
-    from trajprobe.stages import trajectories as stage
+    from trajprobe.trajectories import stage
 
-    _say(stage.run(load_params()))
+    params = _params()
+    _say(stage.run(params.source, params.synthesis, params.trajectories))
 
 
 @app.command(rich_help_panel=STAGES)
@@ -73,10 +79,9 @@ def render(workers: Workers = None) -> None:
 
     Reads `render` in params.yaml and data/trajectories.parquet; writes data/videos.zarr, uint8 (N, T, H, W, 3).
     """
-    from trajprobe.params.study import load_params
-    from trajprobe.stages import render as stage
+    from trajprobe.render import stage
 
-    _say(stage.run(load_params()))
+    _say(stage.run(_params().render, workers))
 
 
 @app.command(rich_help_panel=STAGES)
@@ -84,9 +89,9 @@ def fetch(
     encoder: Encoder,
     drop_downloads: Annotated[
         bool,
-        _setting(
-            "TRAJPROBE_DROP_DOWNLOADS",
-            "Remove the original from the download cache afterwards; an encoder that shares it downloads it again.",
+        typer.Option(
+            envvar="TRAJPROBE_DROP_DOWNLOADS",
+            help="Remove the original from the download cache afterwards (encoders that share it download it again).",
         ),
     ] = False,
 ) -> None:
@@ -95,37 +100,37 @@ def fetch(
     Reads the encoder's card; writes models/ENCODER/weights/ with provenance.json. TRAJPROBE_MIRROR (a folder or
     an address) is tried by file name before the network; TRAJPROBE_CACHE holds downloads that can be resumed.
     """
-    from trajprobe.stages import fetch as stage
+    from trajprobe.fetch import stage
 
-    _say(stage.run(encoder))
+    _say(stage.run(encoder, drop_downloads))
 
 
 @app.command(rich_help_panel=STAGES)
 def extract(
     encoder: Encoder,
-    device: Annotated[
-        str | None, _setting("TRAJPROBE_DEVICE", "cpu, cuda, cuda:1, …; cuda where there is one.")
-    ] = None,
+    device: Device = None,
     batch: Annotated[
-        int | None, _setting("TRAJPROBE_BATCH", "Clips in one pass through the encoder.")
-    ] = None,
+        int,
+        typer.Option(
+            envvar="TRAJPROBE_BATCH", min=1, max=4096, help="Clips in one pass through the encoder."
+        ),
+    ] = 8,
 ) -> None:
     """Run an encoder, frozen, over all clips: pretrained, and at `random_inits` random initialisations.
 
-    Reads `features` in params.yaml, the card, the weights and data/videos.zarr; writes
-    data/features/ENCODER.safetensors. Finished shards are kept in TRAJPROBE_CACHE, so that a killed run goes on
-    where it was.
+    Reads `extract` in params.yaml, the card, the weights and data/videos.zarr; writes
+    data/features/ENCODER.safetensors. Finished shards are kept in TRAJPROBE_CACHE, so that a killed run continues
+    where it stopped.
     """
-    from trajprobe.params.study import load_params
-    from trajprobe.stages import extract as stage
+    from trajprobe.extract import stage
 
-    _say(stage.run(load_params(), encoder))
+    _say(stage.run(_params().extract, encoder, device, batch))
 
 
 @app.command(rich_help_panel=STAGES)
 def controls() -> None:
-    """Features that need no encoder: coordinates (a ceiling), pixels, their random projection, hash noise (a floor)."""
-    from trajprobe.stages import controls as stage
+    """Features that need no encoder: coordinates, pixels, their random projection, hash noise."""
+    from trajprobe.controls import stage
 
     _say(stage.run())
 
@@ -138,23 +143,22 @@ def probe(
 
     Reads `probe` in params.yaml and data/features/NAME.safetensors; writes data/predictions/NAME.parquet.
     """
-    from trajprobe.params.study import load_params
-    from trajprobe.stages import probe as stage
+    from trajprobe.probe import stage
 
-    _say(stage.run(load_params(), name))
+    _say(stage.run(_params().probe, name, workers))
 
 
 @app.command(rich_help_panel=STAGES)
 def analyse(encoder: Encoder, workers: Workers = None) -> None:
     """Beyond accuracy: few labels, bits per label, shuffled labels, nearest neighbours, other probes.
 
-    Reads `analyses`, `probe` and `compare.confidence` in params.yaml and data/features/ENCODER.safetensors; writes
+    Reads `analyse`, `probe` and `compare.confidence` in params.yaml and data/features/ENCODER.safetensors; writes
     data/analyses/ENCODER.json.
     """
-    from trajprobe.params.study import load_params
-    from trajprobe.stages import analyse as stage
+    from trajprobe.analyse import stage
 
-    _say(stage.run(load_params(), encoder))
+    params = _params()
+    _say(stage.run(params.analyse, params.probe, params.compare.confidence, encoder, workers))
 
 
 @app.command(rich_help_panel=STAGES)
@@ -163,105 +167,29 @@ def compare() -> None:
 
     Reads `compare`, `encoders` and `weights` in params.yaml and the predictions; writes metrics/.
     """
-    from trajprobe.params.study import load_params
-    from trajprobe.stages import compare as stage
+    from trajprobe.compare import stage
 
-    _say(stage.run(load_params()))
+    params = _params()
+    _say(stage.run(params.compare, params.encoders, params.weights))
 
 
 @app.command(rich_help_panel=STAGES)
 def plot() -> None:
     """Draw the figures and write report/index.html."""
-    from trajprobe.params.study import load_params
-    from trajprobe.stages import plot as stage
+    from trajprobe.plot import stage
 
-    _say(stage.run(load_params()))
-
-
-@app.command(name="import", rich_help_panel=PEOPLE)
-def import_(
-    file: Annotated[
-        Path, typer.Argument(help="A .npz, .csv, .parquet or .ts file of labelled trajectories.")
-    ],
-    name: Annotated[
-        str, typer.Option(help="What to call the source: lower-case letters, digits, underscores.")
-    ],
-    test: Annotated[
-        Path | None, typer.Option(help="A second file: the published test part of the first.")
-    ] = None,
-    column: Annotated[
-        list[str] | None, typer.Option(help="In a table, OURS=THEIRS: `--column id=track`; may be repeated.")
-    ] = None,
-    y_axis: Annotated[
-        str, typer.Option(help="Which way y points in the file: up, or down as in images.")
-    ] = "up",
-    replace: Annotated[bool, typer.Option(help="Replace a source of the same name.")] = False,
-) -> None:
-    """Bring your own trajectories: check the file, version its bytes under data/raw/, write its source card."""
-    from trajprobe.commands import importing
-
-    pairs = [item.partition("=") for item in column or []]
-    if unpaired := [ours for ours, equals, _ in pairs if not equals]:
-        raise UserError(f"--column {unpaired[0]}: required OURS=THEIRS, as in `--column id=track`")
-    columns = {ours: theirs for ours, _, theirs in pairs}
-    _say(importing.run(file, name, test=test, y_axis=y_axis, columns=columns, replace=replace))
+    params = _params()
+    rope, confidence = params.compare.rope, params.compare.confidence
+    _say(stage.run(params.plot, params.source, params.encoders, rope, confidence))
 
 
-@app.command(rich_help_panel=PEOPLE)
-def show() -> None:
-    """The last comparison as a table, with the verdict and where to look next."""
-    from trajprobe.commands import show as command
-
-    command.run()
+app.add_typer(tools)
 
 
-@app.command(rich_help_panel=PEOPLE)
-def families() -> None:
-    """The families of synthetic paths, with their equations and parameter ranges."""
-    from trajprobe.commands import listing
+def _params() -> "Params":
+    from trajprobe.params import load_params
 
-    listing.families()
-
-
-@app.command(rich_help_panel=PEOPLE)
-def encoders() -> None:
-    """The encoders that have a card: what they are, their licence, what is already on disk."""
-    from trajprobe.commands import listing
-
-    listing.encoders()
-
-
-study_app = typer.Typer(no_args_is_help=True, help="Several experiments that together answer a question.")
-app.add_typer(study_app, name="study", rich_help_panel=PEOPLE)
-StudyFile = Annotated[
-    Path, typer.Argument(help="A studies/NAME.yaml: a question, and experiments with overrides.")
-]
-
-
-@study_app.command(name="run")
-def study_run(
-    file: StudyFile,
-    only: Annotated[
-        list[str] | None, typer.Argument(metavar="[EXPERIMENT]...", help="Of its experiments, only these.")
-    ] = None,
-) -> None:
-    """Run the experiments that have no result on this commit yet, as queued DVC experiments."""
-    from trajprobe.commands import study
-
-    _say(study.run(file, only or ()))
-
-
-@study_app.command(name="show")
-def study_show(
-    file: StudyFile,
-    page: Annotated[
-        Path | None, typer.Option(help="Write the same as a page (.html) that opens offline.")
-    ] = None,
-) -> None:
-    """All experiments as one table (gain, interval, verdict), and what can and cannot be concluded from each."""
-    from trajprobe.commands import study
-
-    study.show(file, page)
+    return load_params()
 
 
 def _say(message: str | None) -> None:
@@ -270,20 +198,28 @@ def _say(message: str | None) -> None:
 
 
 def main() -> None:
-    """Entry point: a mistake the user can mend ends in one line on stderr and exit code 1."""
+    """Entry point: a mistake the user can fix ends in one line on stderr and exit code 1."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except UserError as error:
         _fail(str(error))
-    except KeyboardInterrupt:
+    except typer.BadParameter as error:  # also of an option that was given as a TRAJPROBE_* variable
+        _fail(" ".join(error.format_message().split()))
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise
         where = f" ({error.filename})" if error.filename else ""
         _fail(
-            f"cannot write: {error.strerror}{where}; free some space or mend the permissions, then run again"
+            f"cannot write: {error.strerror}{where}; free some space or correct the permissions, then run again"
         )
+    except Exception as error:
+        show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+        if show is None or code is None:
+            raise
+        show()  # typer's own: an unknown command or option
+        sys.exit(code)
 
 
 def _fail(message: str) -> None:

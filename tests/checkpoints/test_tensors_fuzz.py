@@ -1,4 +1,4 @@
-"""Held: however the bytes of a checkpoint are changed, reading it ends in sound tensors or in one line, soon.
+"""However the bytes of a checkpoint are changed, reading it ends in sound tensors or in one line, soon.
 
 Changed bytes of real files go through the whole reader; changed instructions, where no checksum stands in the way, go
 straight into the pickle machine.
@@ -17,11 +17,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trajprobe.checkpoints.containers import weights
-from trajprobe.checkpoints.inert import Malformed
+from trajprobe.checkpoints.containers import state_dict_tensors
+from trajprobe.checkpoints.pickle_stubs import InvalidCheckpoint
 from trajprobe.checkpoints.tensors import read_index, read_tensors
 from trajprobe.checkpoints.unpickle import BoundedReader, interpret
-from trajprobe.errors import UserError
+from trajprobe.core.errors import UserError
 
 MODEST = settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -97,8 +97,8 @@ def test_changed_files(form: str, changes: list[Change], tmp_path: Path) -> None
 @given(changes=CHANGES)
 def test_changed_pickles(protocol: int, changes: list[Change]) -> None:
     try:
-        weights(interpret(BoundedReader(io.BytesIO(changed(PICKLES[protocol], changes)))))
-    except Malformed:
+        state_dict_tensors(interpret(BoundedReader(io.BytesIO(changed(PICKLES[protocol], changes)))))
+    except InvalidCheckpoint:
         return
 
 
@@ -106,8 +106,8 @@ def test_changed_pickles(protocol: int, changes: list[Change]) -> None:
 @given(instructions=st.binary(max_size=200))
 def test_any_bytes_as_a_pickle(instructions: bytes) -> None:
     try:
-        weights(interpret(BoundedReader(io.BytesIO(instructions + b"."))))
-    except Malformed:
+        state_dict_tensors(interpret(BoundedReader(io.BytesIO(instructions + b"."))))
+    except InvalidCheckpoint:
         return
 
 

@@ -1,4 +1,4 @@
-"""Held: whatever a checkpoint says, nothing in it is run, and reading it ends in tensors or in one clear line.
+"""Whatever a checkpoint contains, nothing in it is run, and reading it ends in tensors or in one clear line.
 
 Hostile pickles would leave a canary file behind. Each is tried as a zip and, where its form allows, as a stream.
 """
@@ -21,13 +21,14 @@ from typing import Any
 import pytest
 import torch
 
-from trajprobe.checkpoints import containers, inert, unpickle
+from trajprobe.checkpoints import containers, pickle_stubs, unpickle
 from trajprobe.checkpoints.tensors import read_index, read_tensors
-from trajprobe.errors import UserError
+from trajprobe.core.errors import UserError
 
 FLOATS = b"ctorch\nFloatStorage\n"
 REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n"
 DATA = struct.pack("<4f", 1, 2, 3, 4)
+STREAM = b"".join(pickle.dumps(v, 2) for v in (containers.STREAM_MAGIC, 1001, {"little_endian": True}))
 
 
 class Call:
@@ -106,7 +107,6 @@ RUNS = {
     "import": lambda canary: Call(__import__, "os"),
     "subprocess": lambda canary: Call(subprocess.run, ["touch", str(canary)]),
     "nested": lambda canary: [{"a": (Call(getattr, Call(__import__, "os"), "system"),)}],
-    "called": lambda canary: Call(Call(getattr, Call(__import__, "os"), "system"), f"touch {canary}"),  # type: ignore[arg-type]
 }
 INERT = {
     "getattr": lambda canary: Call(getattr, canary, "touch"),
@@ -118,21 +118,21 @@ INERT = {
 }
 
 
-@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
 @pytest.mark.parametrize("name", [*RUNS, *INERT])
-def test_nothing_is_run(name: str, protocol: int, tmp_path: Path) -> None:
+def test_nothing_is_run(name: str, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
-    make = {**RUNS, **INERT}[name]
-    try:
-        pickled = pickle.dumps({"state_dict": {}, "b": make(canary)}, protocol)
-    except (TypeError, pickle.PicklingError, AttributeError):
-        pytest.skip("this protocol cannot write it")
-    text = refusal(archive(pickled, tmp_path))
-    assert ("would run" in text) == (name in RUNS)
-    stream = tmp_path / "stream.ckpt"
-    head = b"".join(pickle.dumps(v, 2) for v in (containers.STREAM_MAGIC, 1001, {"little_endian": True}))
-    stream.write_bytes(head + pickled + pickle.dumps([], 2))
-    refusal(stream)
+    written = 0
+    for protocol in range(6):
+        try:
+            pickled = pickle.dumps({"state_dict": {}, "b": {**RUNS, **INERT}[name](canary)}, protocol)
+        except (TypeError, pickle.PicklingError, AttributeError):  # this protocol cannot write it
+            continue
+        written += 1
+        assert ("would run" in refusal(archive(pickled, tmp_path))) == (name in RUNS)
+        stream = tmp_path / "stream.ckpt"
+        stream.write_bytes(STREAM + pickled + pickle.dumps([], 2))
+        refusal(stream)
+    assert written
     assert not canary.exists()
 
 
@@ -224,19 +224,19 @@ def test_damaged_and_strange_instructions(attack: bytes, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
-        ({"shape": numbers(2**40, 2**40), "stride": numbers(2**40, 1)}, "outside the data"),
+        ({"shape": numbers(2**40, 2**40), "stride": numbers(2**40, 1)}, "outside its data"),
         ({"shape": numbers(2**40), "stride": numbers(0)}, "far larger"),
         ({"shape": numbers(2**47, 2**47, 2**47), "stride": numbers(0, 0, 0)}, "far larger"),
         ({"shape": numbers(10**4000), "stride": numbers(1)}, "impossible"),
         ({"shape": numbers(-4)}, "impossible"),
-        ({"shape": numbers(5)}, "outside the data"),
+        ({"shape": numbers(5)}, "outside its data"),
         ({"stride": numbers(-1)}, "impossible"),
-        ({"stride": numbers(2)}, "outside the data"),
-        ({"stride": numbers(1, 1)}, "do not fit"),
+        ({"stride": numbers(2)}, "outside its data"),
+        ({"stride": numbers(1, 1)}, "of different lengths"),
         ({"shape": numbers(*[1] * 65), "stride": numbers(*[1] * 65)}, "impossible"),
         ({"shape": numbers(0, 2**47, 2**47), "stride": numbers(1, 1, 1)}, "impossible shape"),
         ({"shape": numbers(2**30, 2**30, 0), "stride": numbers(1, 1, 1)}, "impossible shape"),
-        ({"offset": number(1)}, "outside the data"),
+        ({"offset": number(1)}, "outside its data"),
         ({"offset": number(-1)}, "impossible"),
         ({"offset": number(2**62)}, "impossible"),
         ({"offset": b"X\x01\x00\x00\x000"}, "impossible"),
@@ -337,10 +337,10 @@ def test_bombs_cost_little(name: str, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_storage_is_named_in_few_words() -> None:
-    words = ("storage", inert.Global("torch", "FloatStorage"), "0", "cpu", 4)
-    assert inert.stored((*words, None)) == inert.Storage("0", "float32", 4)
-    with pytest.raises(inert.Malformed):
-        inert.stored(words + (None,) * 100)
+    words = ("storage", pickle_stubs.Global("torch", "FloatStorage"), "0", "cpu", 4)
+    assert pickle_stubs.stored((*words, None)) == pickle_stubs.Storage("0", "float32", 4)
+    with pytest.raises(pickle_stubs.InvalidCheckpoint):
+        pickle_stubs.stored(words + (None,) * 100)
 
 
 def test_bounds_on_the_pickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,7 +351,7 @@ def test_bounds_on_the_pickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         archive(pickled, tmp_path)
     )
     for attack in (pickled, b"\x80\x02c" + b"a" * 99 + b"\nb\n."):
-        with pytest.raises(unpickle.Malformed, match="too large"):
+        with pytest.raises(unpickle.InvalidCheckpoint, match="too large"):
             unpickle.interpret(unpickle.BoundedReader(io.BytesIO(attack)))
 
 
@@ -368,7 +368,7 @@ def test_zip_files_that_torch_would_not_write(tmp_path: Path) -> None:
     assert "no mapping" in refusal(archive(b"\x80\x02" + tensor() + b".", tmp_path))
     inner = b"}X\x01\x00\x00\x00b" + tensor() + b"s"
     twice = b"\x80\x02}(X\x03\x00\x00\x00a.b" + tensor() + b"X\x01\x00\x00\x00a" + inner + b"u."
-    assert "two tensors of the name 'a.b'" in refusal(archive(twice, tmp_path))
+    assert "two tensors named 'a.b'" in refusal(archive(twice, tmp_path))
 
 
 @pytest.mark.parametrize("new_format", [True, False])
@@ -392,42 +392,6 @@ def test_flipped_bits_in_the_data_are_found(tmp_path: Path) -> None:
     assert read_tensors(path, ["b"])["b"].tolist() == [1] * 70
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"", "empty"),
-        (b"<!DOCTYPE html><html>", "web page"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
-        (b"hello", "neither"),
-        (b"PK\x03\x04", "zip directory"),
-        (b"\x80\x02K\x01.", "none of torch.save"),
-        (pickle.dumps({"a": 1}), "none of torch.save"),
-    ],
-)
-def test_other_files(content: bytes, words: str, tmp_path: Path) -> None:
-    path = tmp_path / "other.ckpt"
-    path.write_bytes(content)
-    assert words in refusal(path)
-
-
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    assert "No such file" in refusal(tmp_path / "absent.ckpt")
-
-
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ([containers.STREAM_MAGIC, 1001, {"little_endian": False}], "big-endian"),
-        ([containers.STREAM_MAGIC, 1002], "none of torch.save"),
-        ([containers.STREAM_MAGIC, 1001, {"little_endian": True}, {"a": 1}, ["0"]], "no mapping"),
-    ],
-)
-def test_streams_that_torch_would_not_write(values: list[Any], words: str, tmp_path: Path) -> None:
-    path = tmp_path / "stream.ckpt"
-    path.write_bytes(b"".join(pickle.dumps(value, 2) for value in values))
-    assert words in refusal(path)
-
-
 def test_storages_of_other_kinds_and_from_before_torch_0_4(tmp_path: Path) -> None:
     cuda = tensor().replace(FLOATS, b"ctorch.cuda\nFloatStorage\n")
     complex_ = tensor().replace(FLOATS, b"ctorch\nComplexFloatStorage\n")
@@ -436,36 +400,16 @@ def test_storages_of_other_kinds_and_from_before_torch_0_4(tmp_path: Path) -> No
     # A view of a storage from its third element on, and a class whose source stands beside it.
     view = tensor(shape=numbers(2)).replace(b"tQK", b"(X\x04\x00\x00\x00viewK\x02K\x02ttQK")
     module = b"(X\x06\x00\x00\x00modulectorch.nn\nLinear\nX\x01\x00\x00\x00fX\x01\x00\x00\x00stQ"
-    head = b"".join(pickle.dumps(v, 2) for v in (containers.STREAM_MAGIC, 1001, {"little_endian": True}))
     path = tmp_path / "stream.ckpt"
-    path.write_bytes(
-        head + mapping(view, tensor(), module) + pickle.dumps(["0"], 2) + struct.pack("<q", 4) + DATA
-    )
+    tail = pickle.dumps(["0"], 2) + struct.pack("<q", 4) + DATA
+    path.write_bytes(STREAM + mapping(view, tensor(), module) + tail)
     assert {name: found.tolist() for name, found in read_tensors(path, "ab").items()} == {
         "a": [3, 4],
         "b": [1, 2, 3, 4],
     }
     whole = tensor().replace(b"tQK", b"NtQK")
-    path.write_bytes(head + mapping(view, whole) + pickle.dumps(["0"], 2) + struct.pack("<q", 4) + DATA)
+    path.write_bytes(STREAM + mapping(view, whole) + tail)
     assert torch.load(path, weights_only=False)["a"].tolist() == [3, 4]
-
-
-@pytest.mark.parametrize(
-    ("keys", "tail", "words"),
-    [
-        (["0"], struct.pack("<q", 4) + DATA[:-1], "cut off"),
-        (["0"], struct.pack("<q", 5) + DATA, "damaged"),
-        (["1"], struct.pack("<q", 4) + DATA, "damaged"),
-        ([0], struct.pack("<q", 4) + DATA, "damaged"),
-        ([], b"", "missing"),
-        ("0", struct.pack("<q", 4) + DATA, "damaged"),
-    ],
-)
-def test_streams_whose_data_does_not_fit(keys: Any, tail: bytes, words: str, tmp_path: Path) -> None:
-    head = b"".join(pickle.dumps(v, 2) for v in (containers.STREAM_MAGIC, 1001, {"little_endian": True}))
-    path = tmp_path / "stream.ckpt"
-    path.write_bytes(head + mapping(tensor()) + pickle.dumps(keys, 2) + tail)
-    assert words in refusal(path)
 
 
 def header(**entry: Any) -> bytes:
@@ -473,12 +417,36 @@ def header(**entry: Any) -> bytes:
     return struct.pack("<Q", len(text)) + text + DATA
 
 
+def stream(*values: Any) -> bytes:
+    return b"".join(pickle.dumps(value, 2) for value in values)
+
+
+def stream_data(keys: Any, count: int = 4, data: bytes = DATA) -> bytes:
+    return STREAM + mapping(tensor()) + pickle.dumps(keys, 2) + struct.pack("<q", count) + data
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
+        (b"", "empty"),
+        (b"<!DOCTYPE html><html>", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
+        (b"hello", "neither"),
+        (b"PK\x03\x04", "zip directory"),
+        (b"\x80\x02K\x01.", "not one of torch.save"),
+        (pickle.dumps({"a": 1}), "not one of torch.save"),
+        (stream(containers.STREAM_MAGIC, 1001, {"little_endian": False}), "big-endian"),
+        (stream(containers.STREAM_MAGIC, 1002), "not one of torch.save"),
+        (STREAM + stream({"a": 1}, ["0"]), "no mapping"),
+        (stream_data(["0"], data=DATA[:-1]), "cut off"),
+        (stream_data(["0"], 5), "damaged"),
+        (stream_data(["1"]), "damaged"),
+        (stream_data([0]), "damaged"),
+        (stream_data([]), "missing"),
+        (stream_data("0"), "damaged"),
         (header(dtype="F99"), "unknown type"),
         (header(dtype=[]), "header is damaged"),
-        (header(shape=[5]), "outside the data"),
+        (header(shape=[5]), "outside its data"),
         (header(shape=[-4]), "impossible"),
         (header(shape=[2.0, 2]), "impossible"),
         (header(shape=[1] * 65), "impossible"),
@@ -496,7 +464,9 @@ def header(**entry: Any) -> bytes:
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_safetensors_that_do_not_fit(content: bytes, words: str, tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
+def test_files_that_are_not_what_they_seem(content: bytes, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.ckpt"
     path.write_bytes(content)
     assert words in refusal(path)
+    path.unlink()
+    assert "No such file" in refusal(path)

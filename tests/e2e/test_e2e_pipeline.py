@@ -89,12 +89,9 @@ def test_encoders_that_left_are_not_counted(reproduced: Path) -> None:
     assert command(reproduced, "git", "status", "--porcelain") == ""
 
 
-def test_experiments_in_a_temporary_folder_and_from_the_queue(reproduced: Path) -> None:
+def test_an_experiment_in_a_temporary_folder_leaves_the_workspace_alone(reproduced: Path) -> None:
     command(reproduced, "dvc", "exp", "run", "--temp", "-n", "temp", "-S", "compare.seed=1")
-    command(reproduced, "dvc", "exp", "run", "--queue", "-n", "queued", "-S", "compare.seed=2")
-    command(reproduced, "dvc", "exp", "run", "--run-all", "-j", "1")
-    listed = command(reproduced, "dvc", "exp", "list", "--name-only").split()
-    assert {"temp", "queued"} <= set(listed)
+    assert "temp" in command(reproduced, "dvc", "exp", "list", "--name-only").split()
     assert command(reproduced, "git", "status", "--porcelain") == ""
 
 
@@ -139,27 +136,26 @@ def test_killing_repro_at_any_moment_ends_in_the_same_hashes(reproduced: Path, t
         "TRAJPROBE_CACHE": str(tmp_path / "cache"),
     }
     rng = np.random.default_rng(7)
-    for _ in range(5):
+    for _ in range(3):
         process = subprocess.Popen(
             ["dvc", "repro"], cwd=project, env=environment, start_new_session=True,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        time.sleep(rng.uniform(2, 14))
+        time.sleep(rng.uniform(2, 6))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     # A killed dvc leaves its lock file behind; it tells so itself and knows that its owner is gone.
     command(project, "dvc", "repro", TRAJPROBE_CACHE=str(tmp_path / "cache"))
-    expected = {path: md5 for path, md5 in hashes(reproduced).items() if path != "data/raw"}
-    assert hashes(project) == expected
+    assert hashes(project) == hashes(reproduced)
 
 
 @pytest.mark.parametrize(
     ("key", "value", "stage"),
     [
         ("render.frames", "five", "render"),
-        ("encoders", ["magvit2_tony"], "compare"),
+        ("encoders", ["magvit2_mani"], "compare"),
         ("synthesis.families", ["linear", "circlar"], "trajectories"),
-        ("features.layer", ["nowhere"], f"extract {ENCODER}"),
+        ("extract.layer", ["nowhere"], f"extract {ENCODER}"),
     ],
 )
 def test_a_mistake_in_the_params_is_one_line(

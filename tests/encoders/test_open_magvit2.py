@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from trajprobe.encoders import open_magvit2
-from trajprobe.encoders.magvit2_model import Magvit2Encoder
-from trajprobe.errors import UserError
-from trajprobe.params.encoder_card import EncoderCard
-from trajprobe.params.loading import validate
+from trajprobe.artifacts.encoder_card import EncoderCard
+from trajprobe.core.errors import UserError
+from trajprobe.core.schema import validate
+from trajprobe.encoders.open_magvit2 import encoder as open_magvit2
+from trajprobe.encoders.open_magvit2.network import Magvit2Encoder
 
 CPU = torch.device("cpu")
 LAYERS = ["down.0", "down.1", "mid", "latent", "codes"]
@@ -131,7 +131,7 @@ def test_weights_that_do_not_fit_are_named(fault: str, tmp_path: Path) -> None:
         open_magvit2.load(card(), tmp_path, CPU)
 
 
-def test_a_missing_or_broken_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="fetch the weights again"):
         open_magvit2.load(card(), tmp_path, CPU)
     (tmp_path / open_magvit2.FILE).write_bytes(b"\x08\0\0\0\0\0\0\0garbage!")

@@ -1,5 +1,5 @@
-"""The two shortcuts that are kept as rows: noise is noise (hypothesis: whatever is shown, in any batch), and the stem
-is a convolution, a ReLU, an average and a projection that does not change with the arm."""
+"""The two shortcuts that are kept for comparison: noise is noise (hypothesis: for any clip, in any batch), and the stem
+is a convolution, a ReLU, an average and a projection that all arms share."""
 
 from pathlib import Path
 
@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch.nn.functional import conv3d, pad
 
-from trajprobe.encoders import placeholder, stem
-from trajprobe.encoders.families import family
-from trajprobe.errors import UserError
-from trajprobe.params.encoder_card import EncoderCard, load_encoder_card
+from trajprobe.artifacts.encoder_card import EncoderCard, load_encoder_card
+from trajprobe.encoders import placeholder
+from trajprobe.encoders.open_magvit2 import stem
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
@@ -50,7 +49,7 @@ def test_noise_depends_on_the_clip_and_the_arm_alone(seed: int, count: int) -> N
         assert not torch.equal(other.encode(shown, ["noise"])["noise"].grid, together)
 
 
-def test_noise_is_standard_normal_and_blind() -> None:
+def test_noise_is_standard_normal_and_independent() -> None:
     encoder = placeholder.load(load_encoder_card("placeholder"), NOWHERE, CPU)
     black = torch.zeros(200, 1, 2, 2, 3, dtype=torch.uint8)
     black[:, 0, 0, 0, 0] = torch.arange(200)  # nearly the same picture, 200 times
@@ -79,11 +78,3 @@ def test_the_stems_arms_share_the_projection(stem_card: EncoderCard) -> None:
     assert list(one.state_dict()) == ["conv_in.conv_1.weight"]
     # It keeps squared lengths in expectation.
     assert float(one.projection.square().sum(1).mean()) == pytest.approx(1.0, abs=0.02)
-
-
-def test_families_are_found_by_name() -> None:
-    assert family("placeholder") is placeholder
-    assert family("stem") is stem
-    assert family("open_magvit2").load is not None
-    with pytest.raises(UserError, match="'unheard' has no code yet"):
-        family("unheard")

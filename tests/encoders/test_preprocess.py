@@ -1,4 +1,4 @@
-"""Preprocessing against numpy: area averages, scales, and (hypothesis) which frames a clip of any length shows."""
+"""Preprocessing against numpy: area averages, scales, and (hypothesis) the frames shown of a clip of any length."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trajprobe.artifacts.encoder_card import Input
+from trajprobe.core.errors import UserError
 from trajprobe.encoders.preprocess import frame_indices, prepare
-from trajprobe.errors import UserError
-from trajprobe.params.encoder_card import Input
 
 
 def expecting(
@@ -71,7 +71,7 @@ def test_resampling_to_a_number_keeps_the_ends_and_even_steps(frames: int, wante
 
 
 @pytest.mark.parametrize("frames", [2, 3, 4, 6, 7, 8])
-def test_other_lengths_are_refused_with_a_way_out(frames: int) -> None:
+def test_other_lengths_are_refused_with_a_remedy(frames: int) -> None:
     wanted = {2: 1, 3: 5, 4: 5, 6: 5, 7: 9, 8: 9}[frames]
     with pytest.raises(
         UserError, match=f"clips have {frames} frames.*takes 4k.1: set render.frames to {wanted}"
@@ -84,6 +84,6 @@ def test_pictures_must_be_square() -> None:
         prepare(torch.zeros(1, 1, 32, 16, 3, dtype=torch.uint8), expecting())
 
 
-def test_an_unknown_scale_is_told() -> None:
+def test_an_unknown_scale_is_refused() -> None:
     with pytest.raises(UserError, match=r"unknown scale 'x/127 - 1'; did you mean x/127.5 - 1"):
         prepare(torch.from_numpy(clips()), expecting(scale="x/127 - 1"))

@@ -1,6 +1,6 @@
-"""The CIFAR ResNet against an independent functional implementation, with the published weights where they are at
-hand: every layer, option-A shortcuts, batch norm, preprocessing; and its random arm against the statistics that a
-normalised network has to have on the clips it was calibrated on."""
+"""The CIFAR ResNet against an independent functional implementation, with the published weights if they are available:
+every layer, option-A shortcuts, batch norm, preprocessing; and its random arm against the statistics that a normalised
+network must have on the clips that it was calibrated on."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
+from trajprobe.artifacts.encoder_card import EncoderCard, load_encoder_card
+from trajprobe.core.errors import UserError
 from trajprobe.encoders import resnet
-from trajprobe.errors import UserError
-from trajprobe.params.encoder_card import EncoderCard, load_encoder_card
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = ROOT.parent / "shared" / "mirror" / "resnet20-12fca82f.th"

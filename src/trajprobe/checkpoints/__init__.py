@@ -1,1 +1,1 @@
-"""Obtaining a checkpoint and reading nothing but tensors from it."""
+"""Tensors out of untrusted checkpoint files; nothing that such a file names is imported or run."""

@@ -1,8 +1,8 @@
-"""Where the numbers of a tensor lie in a file, and reading them.
+"""The place of a tensor's values in a file, and reading them.
 
-A tensor is a strided view into a block of bytes. What the file says about it is checked against the block before
-anything is allocated. Bytes are read rather than mapped: mapped pages would count as memory of this process, and a
-truncated file would end it.
+A tensor is a strided view into a block of bytes. Its description is checked against the block before anything is
+allocated. Bytes are read rather than mapped: mapped pages would count as memory of this process, and a file that
+shrinks would kill it.
 """
 
 import math
@@ -12,10 +12,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from trajprobe.checkpoints.inert import LARGEST_NUMBER, MOST_AXES, Malformed
+from trajprobe.checkpoints.pickle_stubs import LARGEST_NUMBER, MOST_AXES, InvalidCheckpoint
 
 CHUNK = 1 << 20  # bytes read at a time
-SMALL = 1 << 20  # bytes that a tensor may have beyond its block, by repeating elements
+SMALL = 1 << 20  # bytes by which a tensor that repeats elements may exceed its block
 
 ITEM_SIZES = {
     "float64": 8,
@@ -40,12 +40,12 @@ class Block:
 
     start: int
     size: int
-    crc: int | None = None  # CRC-32, where the container keeps one
+    crc: int | None = None  # CRC-32, if the container has one
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """A tensor in a file. dtype: its name in torch ("float32"); shape; stride and offset in elements of its block."""
+    """A tensor in a file. dtype: torch's name ("float32"). stride, offset: in elements of its block."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -75,41 +75,41 @@ class TensorSpec:
         )
 
     def check(self, name: str) -> None:
-        """Raise Malformed where the tensor does not lie inside its block, or would be much larger than it."""
+        """Raise InvalidCheckpoint if the tensor does not lie inside its block, or is much larger than it."""
         if self.dtype not in ITEM_SIZES:
-            raise Malformed(f"tensor {name!a:.100} has the unknown type {self.dtype!a:.40}")
+            raise InvalidCheckpoint(f"tensor {name!a:.100} has the unknown type {self.dtype!a:.40}")
         if len(self.shape) != len(self.stride) or len(self.shape) > MOST_AXES:
-            raise Malformed(f"tensor {name!a:.100} has a shape and a stride that do not fit each other")
+            raise InvalidCheckpoint(f"tensor {name!a:.100} has a shape and a stride of different lengths")
         if (self.offset + self.span) * self.item_size > self.block.size:
-            raise Malformed(f"tensor {name!a:.100} lies outside the data that it belongs to")
+            raise InvalidCheckpoint(f"tensor {name!a:.100} lies outside its data")
         if self.bytes > self.block.size + SMALL:
-            raise Malformed(f"tensor {name!a:.100} is far larger than the data that it belongs to")
-        # Of an array without elements, too, numpy multiplies the other axes.
+            raise InvalidCheckpoint(f"tensor {name!a:.100} is far larger than its data")
+        # numpy multiplies the other axes also if one of them is empty.
         if math.prod(n for n in self.shape if n) >= LARGEST_NUMBER:
-            raise Malformed(f"tensor {name!a:.100} has an impossible shape")
+            raise InvalidCheckpoint(f"tensor {name!a:.100} has an impossible shape")
 
 
 def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The stride, in elements, of an array without gaps whose last axis runs fastest."""
+    """The strides, in elements, of a contiguous array in C order."""
     return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
 def read_bits(file: BinaryIO, spec: TensorSpec) -> np.ndarray:
-    """The tensor's elements as they stand in the file: unsigned integers of their size, without gaps, in its shape.
+    """The bit patterns of the tensor's elements: a contiguous array of its shape, unsigned integers of its item size.
 
-    Raises Malformed where the file ends before them.
+    Raises InvalidCheckpoint if the file ends before them.
     """
     bits = np.dtype(f"<u{spec.item_size}")
     array = np.empty(spec.span, bits)
     file.seek(spec.block.start + spec.offset * spec.item_size)
     if file.readinto(array.data.cast("B")) != array.nbytes:  # type: ignore[attr-defined]
-        raise Malformed("it is cut off")
+        raise InvalidCheckpoint("it is cut off")
     steps = tuple(step * spec.item_size for step in spec.stride)
     return np.ascontiguousarray(np.lib.stride_tricks.as_strided(array, spec.shape, steps)).reshape(spec.shape)
 
 
 def check_block(file: BinaryIO, block: Block) -> None:
-    """Hold a block's bytes against its CRC-32, where it has one; raises Malformed where they differ."""
+    """Raise InvalidCheckpoint if a block's bytes do not match its CRC-32; a block without one passes."""
     if block.crc is None:
         return
     file.seek(block.start)
@@ -117,8 +117,8 @@ def check_block(file: BinaryIO, block: Block) -> None:
     while left:
         data = file.read(min(CHUNK, left))
         if not data:
-            raise Malformed("it is cut off")
+            raise InvalidCheckpoint("it is cut off")
         crc = zlib.crc32(data, crc)
         left -= len(data)
     if crc != block.crc:
-        raise Malformed("its data was changed since it was written (CRC-32)")
+        raise InvalidCheckpoint("its data does not match its checksum (CRC-32)")

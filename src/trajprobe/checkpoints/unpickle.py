@@ -1,11 +1,9 @@
-"""Reading what a pickle says without doing what it says.
+"""Reading a pickle without running it.
 
-A pickle is a program for a small stack machine, and two of its instructions (find this global, call it) let it run
-anything. Checkpoints from the internet are such programs, and honest ones name much besides tensors: paths,
-namespaces, callbacks, optimizers. This machine knows the instructions up to protocol 5 but has nothing to import and
-nothing to call: what a name stands for, and what a call of it gives, is answered by the records of `inert.py`.
-
-Bounds on size, instructions and nesting keep a hostile program from eating memory or time instead.
+A pickle is a program for a small stack machine, and two of its instructions (look up a global, call it) can run
+anything. Checkpoints are such programs, and honest ones name much besides tensors: paths, namespaces, callbacks,
+optimizers. This machine knows the instructions up to protocol 5, but imports and calls nothing: names and calls become
+the records of `pickle_stubs`. Bounds on size, instructions and copies limit the memory and time of a hostile program.
 """
 
 import pickletools
@@ -13,15 +11,23 @@ import warnings
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from trajprobe.checkpoints.inert import OPAQUE, Malformed, Storage, called, named, pairs, stored
+from trajprobe.checkpoints.pickle_stubs import (
+    OPAQUE,
+    InvalidCheckpoint,
+    Storage,
+    called,
+    named,
+    pairs,
+    stored,
+)
 
 LARGEST_PICKLE = 64 << 20  # bytes; that of the 3 GB Open-MAGVIT2 checkpoint has 70 thousand
 MOST_INSTRUCTIONS = 2_000_000  # about 30 for a tensor
-MOST_COPIED = 500_000  # items that calls of OrderedDict are given, and copy
+MOST_COPIED = 500_000  # items in all calls of OrderedDict together
 
 
 class BoundedReader:
-    """The part of a file object that the machine needs, which ends after LARGEST_PICKLE bytes."""
+    """The reading methods that `pickletools` needs; the file ends after LARGEST_PICKLE bytes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -29,7 +35,7 @@ class BoundedReader:
 
     def read(self, size: int) -> bytes:
         if size > self.left:
-            raise Malformed("its pickle is too large or cut off")
+            raise InvalidCheckpoint("its pickle is too large or cut off")
         data = self.file.read(size)
         self.left -= len(data)
         return data
@@ -38,34 +44,34 @@ class BoundedReader:
         data = self.file.readline(self.left + 1)
         self.left -= len(data)
         if self.left < 0:
-            raise Malformed("its pickle is too large or cut off")
+            raise InvalidCheckpoint("its pickle is too large or cut off")
         return data
 
 
 def interpret(reader: BoundedReader, storages: dict[str, Storage] | None = None) -> Any:
     """The value of one pickle: None, bool, int, float, str, bytes, tuple, list, dict, View, Storage, Global or OPAQUE.
 
-    A dict keeps the items whose keys are text or whole numbers. The reader is left right after the pickle.
+    A dict keeps the items whose keys are text or integers. The reader is left right after the pickle.
     storages: filled with the storages that the pickle refers to, by key.
-    Raises Malformed where it is damaged, too large, or names what only an attack would.
+    Raises InvalidCheckpoint if the pickle is damaged, too large, or names what only an attack would.
     """
     machine = _Machine({} if storages is None else storages)
     try:
-        # Python warns of text with escapes that no pickler writes.
+        # Python warns about escapes that no pickler writes.
         with warnings.catch_warnings(action="error"):
             for done, (opcode, argument, _) in enumerate(pickletools.genops(reader)):  # type: ignore[arg-type]
                 if done == MOST_INSTRUCTIONS:
-                    raise Malformed(f"its pickle has more than {MOST_INSTRUCTIONS} instructions")
+                    raise InvalidCheckpoint(f"its pickle has more than {MOST_INSTRUCTIONS} instructions")
                 machine.step(opcode.name, argument)
         return machine.stack[-1]
-    except Malformed:
+    except InvalidCheckpoint:
         raise
     except (ValueError, LookupError, TypeError, DeprecationWarning) as error:
-        raise Malformed(f"its pickle is damaged ({type(error).__name__})") from None
+        raise InvalidCheckpoint(f"its pickle is damaged ({type(error).__name__})") from None
 
 
 class _Machine:
-    """The stack machine of Python's Lib/pickletools.py, with nothing attached to it."""
+    """The stack machine that Python's Lib/pickletools.py documents."""
 
     def __init__(self, storages: dict[str, Storage]) -> None:
         self.storages = storages
@@ -88,12 +94,12 @@ class _Machine:
         elif name not in IGNORED:
             handler = getattr(self, f"do_{name.lower()}", None)
             if handler is None:  # extension registry, text persistent ids, out-of-band buffers
-                raise Malformed(f"its pickle has an instruction that no checkpoint needs ({name})")
+                raise InvalidCheckpoint(f"its pickle has an instruction that no checkpoint needs ({name})")
             handler(argument)
 
     def take(self, count: int) -> list[Any]:
         if count > len(self.stack):
-            raise Malformed("its pickle is damaged (empty stack)")
+            raise InvalidCheckpoint("its pickle is damaged (empty stack)")
         taken = self.stack[len(self.stack) - count :]
         del self.stack[len(self.stack) - count :]
         return taken
@@ -179,11 +185,11 @@ class _Machine:
         made = called(function, arguments)
         self.copied += len(arguments[0]) if isinstance(made, dict) and arguments else 0
         if self.copied > MOST_COPIED:
-            raise Malformed("its pickle copies the same items without end")
+            raise InvalidCheckpoint("its pickle copies too many items")
         self.stack.append(made)
 
     def do_build(self, _: None) -> None:
-        self.take(1)  # the state; what it belongs to stays as it is
+        self.take(1)  # the state; the object is left as it is
 
     def do_newobj(self, _: None) -> None:
         self.take(2)

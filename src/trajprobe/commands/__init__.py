@@ -1,1 +1,1 @@
-"""Commands for the person at the keyboard, beside the stages that dvc runs."""
+"""Commands for the person at the keyboard, beside the stages that DVC runs."""

@@ -1,37 +1,32 @@
-"""`trajprobe import`: a user's file becomes a source, its bytes versioned, its card written; or nothing changes.
+"""`trajprobe import`: files of labelled trajectories become a source, a folder data/sources/NAME/.
 
-The file is read and validated whole before anything is written. Then it is copied to data/raw/, `dvc add` records
-it, and the card is written; where a step fails, everything is put back as it was.
+The folder contains the card, copies of the files, and the pointers by which DVC tracks them. The files are read and
+validated before anything is written. Then the whole folder is built beside its place and moved there, so an import
+that fails or is killed leaves the old source, or none. A folder of files is packed into one .zip first.
 """
 
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from trajprobe import paths
-from trajprobe.errors import UserError
-from trajprobe.files import atomic
-from trajprobe.params.loading import validate
-from trajprobe.params.source_card import CARDS, FileCard
-from trajprobe.params.study import Trajectories, load_params
-from trajprobe.params.types import NAME
-from trajprobe.trajectories.describing import describe
-from trajprobe.trajectories.reading import read_source
+from trajprobe.artifacts.source_card import CARDS, FileCard, load_source_card
+from trajprobe.commands.import_report import describe_import, foresee
+from trajprobe.commands.imported_card import card_text, describe_changes, edited_text, new_card, updated_card
+from trajprobe.core import paths
+from trajprobe.core.errors import UserError
+from trajprobe.core.files import atomic
+from trajprobe.core.schema import NAME, load, validate
+from trajprobe.params import Params
+from trajprobe.trajectories.sources.item_files import pack
+from trajprobe.trajectories.sources.reading import read_source
 from trajprobe.trajectories.validation import accept
 
-FORMATS = {".npz": "npz", ".csv": "long", ".parquet": "long", ".ts": "ts"}
-HEADER = """\
-# Where the trajectories of `source: {name}` come from. src/trajprobe/params/source_card.py tells what else a card can
-# say: names for the classes, licence and citation, a cap on the items of a class, seconds between points.
-"""
+IGNORE = ".gitignore"
 
 
 def run(
@@ -39,15 +34,16 @@ def run(
     name: str,
     *,
     test: Path | None = None,
-    y_axis: str = "up",
-    columns: Mapping[str, str] | None = None,
+    labels: Path | None = None,
     replace: bool = False,
+    **options: Any,
 ) -> str:
-    """Bring `file` (.npz, .csv, .parquet or .ts) in as source `name`; return what was found and what to type next.
+    """Import `file`, or a folder of files, as source `name`; return what was found, assumed, and what to type next.
 
-    test: a second file that holds the published test part; `file` is then the train part. y_axis: up or down.
-    columns: for tables, our name of a column -> its name in the file (`{"id": "track"}`). replace: whether a source
-    of that name may be replaced. Raises UserError, one line, where anything is wrong; then nothing has changed.
+    test: a second file, the published test part; `file` is then the train part. labels: a file of labels. replace:
+    allow existing files to be replaced; the card of an existing source keeps all that the new files and the options do
+    not change. options: keys of the card, such as `y_axis="down"` or `columns={"id": "track"}`, and `format`. Raises
+    UserError if anything is wrong; then nothing has changed.
     """
     if not re.fullmatch(NAME, name):
         raise UserError(f"--name: {name!r} must consist of lower-case letters, digits and underscores")
@@ -56,93 +52,114 @@ def run(
         raise UserError(
             f"{card_path}: there is a source {name!r} already; choose another name, or add --replace"
         )
-    files = [file] if test is None else [file, test]
-    content = _card(files, name, y_axis, dict(columns or {}))
+    with tempfile.TemporaryDirectory() as scratch:
+        given = [path for path in (file, test) if path is not None]
+        inputs = [_packed(path, Path(scratch, str(number)), labels) for number, path in enumerate(given)]
+        return _import(inputs, name, labels, replace, options)
+
+
+def _import(
+    inputs: list[Path], name: str, labels: Path | None, replace: bool, options: Mapping[str, Any]
+) -> str:
+    folder, card_path = paths.source(name), paths.source_card(name)
+    old_text, old_names = _existing(name)
+    old = yaml.safe_load(old_text) if old_text else {}
+    content = new = new_card(inputs, name, options, labels=labels, usual=old.get("format"))
+    if old:
+        content = updated_card(old, new, inputs, options)
+    pinned = content.pop("digest", None)
     card = validate(CARDS[content["format"]], content, str(card_path))
     assert isinstance(card, FileCard)
-    found = _check(files, card, load_params().trajectories)
-    raw = [paths.RAW / str(entry.file) for entry in card.files]
-    pointers = [path.with_name(f"{path.name}.dvc") for path in raw]
-    ignore = paths.RAW / ".gitignore"
-    with _all_or_nothing([*raw, *pointers, ignore, card_path]):
-        for source, target in zip(files, raw, strict=True):
-            with atomic(target) as temporary:
-                shutil.copyfile(source, temporary)
-        _dvc_add(raw)
-        with atomic(card_path) as temporary:
-            text = HEADER.format(name=name) + yaml.safe_dump(
-                content, sort_keys=False, allow_unicode=True, width=110
-            )
-            temporary.write_text(text, encoding="utf-8")
-    changed = " ".join(str(path) for path in [*pointers, ignore, card_path])
-    return f"{found}\n\nNext:\n  git add {changed}\n  dvc exp run -n {name} -S source={name}"
-
-
-def _card(files: Sequence[Path], name: str, y_axis: str, columns: dict[str, str]) -> dict[str, Any]:
-    """The content of the card."""
-    suffixes = {file.suffix.lower() for file in files}
-    for file in files:
-        if not file.is_file():
-            raise UserError(f"{file}: there is no such file")
-        if file.suffix.lower() not in FORMATS:
-            raise UserError(
-                f"{file}: must be one of {', '.join(FORMATS)}; for a table with a path in each row write a card as "
-                f"data/sources/libras.yaml has it"
-            )
-    if len({FORMATS[suffix] for suffix in suffixes}) > 1:
-        raise UserError(f"{files[0]} and {files[1]}: must have one format")
-    form = FORMATS[files[0].suffix.lower()]
-    if columns and form != "long":
-        raise UserError(f"{files[0]}: has no columns to name; columns are for .csv and .parquet")
-    splits = ("train", "test") if len(files) > 1 else ("",)
-    entries = [
-        {"file": f"{name}_{split}{file.suffix.lower()}", "split": split}
-        if split
-        else {"file": f"{name}{file.suffix.lower()}"}
-        for file, split in zip(files, splits, strict=True)
+    names = [str(entry.file) for entry in card.entries]
+    if card.label_file is not None:
+        inputs = [*inputs, labels or folder / names[-1]]
+    _check_place(folder, [] if replace else _with_pointers(names))
+    parsed, digest = read_source(card, inputs)
+    params = load(Params, paths.PARAMS)
+    trajectories, aside = accept(parsed, card, params.trajectories)
+    stated = options.keys() | old.keys()
+    lines = [
+        *describe_import(trajectories, aside, card, parsed.notes, stated),
+        f"digest of the content: {digest}",
     ]
-    return {
-        "name": name,
-        "summary": f"imported from {' and '.join(file.name for file in files)}",
-        "format": form,
-        "files": entries,
-        "y_axis": y_axis,
-        "group_duplicates": True,
-        **({"columns": columns} if columns else {}),
-    }
+    text = card_text(content)
+    if old:
+        content |= {"digest": digest} if pinned else {}
+        text, lost = edited_text(old_text, content)
+        lines += ["", f"{card_path}:", *(f"  {line}" for line in describe_changes(old, new, content) + lost)]
+    with atomic(folder) as temporary:
+        own = {card_path.name, IGNORE, *_with_pointers(old_names), *_with_pointers(names)}
+        _copy_other_files(folder, temporary, own)
+        for source, target in zip(inputs, names, strict=True):
+            shutil.copyfile(source, temporary / target)
+        ignored = [line for line in _lines(folder / IGNORE) if line.removeprefix("/") not in own]
+        (temporary / IGNORE).write_text("\n".join([*ignored, *(f"/{target}" for target in names), ""]))
+        (temporary / card_path.name).write_text(text, encoding="utf-8")
+        _dvc_add([temporary / target for target in names])
+    warnings = foresee(trajectories, params)
+    return "\n".join(
+        [*lines, *warnings, "", "Next:", f"  git add {folder}", f"  dvc exp run -n {name} -S source={name}"]
+    )
 
 
-def _check(files: Sequence[Path], card: FileCard, settings: Trajectories) -> str:
-    parsed, digest = read_source(card, files)
-    trajectories, aside = accept(parsed, card, settings)
-    return f"{describe(trajectories, aside)}\ndigest of the content: {digest}"
+def _packed(path: Path, scratch: Path, labels: Path | None) -> Path:
+    """A file as it is; a folder as a .zip of its files, without that of the labels."""
+    if not path.is_dir():
+        return path
+    archive = scratch / f"{path.resolve().name}.zip"
+    scratch.mkdir()
+    pack(path, archive, labels)
+    return archive
+
+
+def _existing(name: str) -> tuple[str, list[str]]:
+    """The text of the source's card and the names of its files; empty if there is no such source."""
+    path = paths.source_card(name)
+    if not path.exists():
+        return "", []
+    card = load_source_card(name)
+    if not isinstance(card, FileCard):
+        raise UserError(f"{path}: a {card.format} source has no files to replace; choose another name")
+    return path.read_text(encoding="utf-8"), [entry.file for entry in card.entries if entry.file is not None]
+
+
+def _with_pointers(names: Sequence[str]) -> list[str]:
+    return [file for name in names for file in (name, f"{name}.dvc")]
+
+
+def _check_place(folder: Path, names: Sequence[str]) -> None:
+    """Raise UserError if the folder is something else, or contains one of the `names`."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(
+            f"{folder}: must be a folder; move the file of that name elsewhere, or choose another name"
+        )
+    for path in (folder / name for name in names):
+        if path.exists():
+            raise UserError(
+                f"{path}: would be overwritten; move it elsewhere, choose another name, or add --replace"
+            )
+
+
+def _copy_other_files(folder: Path, target: Path, own: Collection[str]) -> None:
+    """Make the folder `target` with everything that is in `folder` but for the names in `own`."""
+    if folder.is_dir():
+        shutil.copytree(folder, target, symlinks=True, ignore=lambda at, _: own if Path(at) == folder else ())
+    else:
+        target.mkdir()
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
 def _dvc_add(raw: Sequence[Path]) -> None:
-    command = [sys.executable, "-m", "dvc", "add", *map(str, raw)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-        reason = errors[0].removeprefix("ERROR: ") if errors else f"exit code {done.returncode}"
-        raise UserError(f"dvc add: {reason}; nothing was imported")
+    """Put the files into DVC's cache and write their pointers, `dvc add`."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
 
-
-@contextmanager
-def _all_or_nothing(changed: Sequence[Path]) -> Iterator[None]:
-    """Put the files at `changed` back as they were (or away) where the block does not end well, whatever stops it."""
-    paths.RAW.mkdir(parents=True, exist_ok=True)
-    backup = Path(tempfile.mkdtemp(prefix=".import.", suffix=".part", dir=paths.RAW.parent))
-    kept = {path: backup / str(number) for number, path in enumerate(changed) if path.exists()}
     try:
-        for path, copy in kept.items():
-            shutil.copy2(path, copy)
-        try:
-            yield
-        except BaseException:
-            for path in changed:
-                path.unlink(missing_ok=True)
-            for path, copy in kept.items():
-                copy.replace(path)
-            raise
-    finally:
-        shutil.rmtree(backup, ignore_errors=True)
+        # Without git, as DVC refuses pointers in a folder that git ignores, and every temporary folder is ignored.
+        with Repo(config={"core": {"no_scm": True}}) as repo:
+            repo.add([str(path) for path in raw])
+    except DvcException as error:
+        raise UserError(f"dvc add: {error}; nothing was imported") from None

@@ -1,39 +1,49 @@
-"""`trajprobe encoders` and `trajprobe families`: what there is to choose from, as tables."""
+"""`trajprobe encoders` and `trajprobe families`: what there is to choose from, as tables.
+
+`console` is also where the other commands print their tables.
+"""
 
 import json
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from trajprobe import paths
-from trajprobe.commands.console import console
-from trajprobe.errors import UserError
-from trajprobe.params.encoder_card import (
+from trajprobe.artifacts.encoder_card import (
     EncoderCard,
     FileWeights,
     HubWeights,
-    RecipeWeights,
+    PackageWeights,
     UrlWeights,
     load_encoder_card,
 )
+from trajprobe.core import paths
+from trajprobe.core.errors import UserError
+
+LOG_WIDTH = 140  # columns, if the output is not a terminal
 
 
-def encoders() -> None:
-    """Print a row for every card: what it is, how large, where it comes from, its licence, what is on disk.
+def console() -> Console:
+    """A rich console on stdout, as wide as the terminal, or wide enough for a table in a log."""
+    output = Console(highlight=False)
+    return output if output.is_terminal else Console(width=LOG_WIDTH, highlight=False)
 
-    Raises UserError for a card that is wrong, and where there is none.
+
+def list_encoders() -> None:
+    """Print a row for every card: what the encoder is, its size, origin and licence, and what is on disk.
+
+    Raises UserError if a card is wrong, or if there is none.
     """
     names = sorted(card.parent.name for card in Path().glob("models/*/card.yaml"))
     if not names:
-        raise UserError("models/: has no encoder's card; run this in the root of the repository")
+        raise UserError("models/: contains no encoder's card; run this in the root of the project")
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("encoder, weights", overflow="fold", min_width=19)
     table.add_column("what it is, how it was trained", min_width=20)
-    table.add_column(
-        "size", justify="right", no_wrap=True
-    )  # short ones keep their width on a narrow terminal
+    # Short columns keep their width on a narrow terminal.
+    table.add_column("size", justify="right", no_wrap=True)
     table.add_column("licence", no_wrap=True)
     table.add_column("on disk", justify="right", no_wrap=True)
     for name in names:
@@ -42,9 +52,8 @@ def encoders() -> None:
         parameters = f"{card.parameters:g} M" if card.parameters else parameters
         what = Text(card.summary) if card.training == "none" else Text(f"{card.summary}\n{card.training}")
         what.stylize("dim", len(card.summary))
-        table.add_row(
-            Text.assemble((name, "bold"), "\n", _source(card)), what, parameters, card.licence, size
-        )
+        weights = Text.assemble((name, "bold"), "\n", _origin(card))
+        table.add_row(weights, what, parameters, card.licence, size)
     out = console()
     out.print(table)
     out.print(
@@ -52,9 +61,9 @@ def encoders() -> None:
     )
 
 
-def families() -> None:
-    """Print a row for every family of synthetic paths: its equation, and the ranges of the numbers in it."""
-    from trajprobe.trajectories.families import FAMILIES
+def list_families() -> None:
+    """Print a row for every family of synthetic paths: its equation, and the ranges of its parameters."""
+    from trajprobe.trajectories.synthetic.families import FAMILIES
 
     table = Table("family", "equation", "drawn from", box=SIMPLE_HEAD)
     for family in FAMILIES.values():
@@ -67,21 +76,22 @@ def families() -> None:
     )
 
 
-def _source(card: EncoderCard) -> str:
+def _origin(card: EncoderCard) -> str:
+    """Where the weights come from, in a few words."""
     match card.weights:
         case HubWeights(hub=hub):
             return hub
         case UrlWeights(url=url):
             return url.rsplit("/", 1)[-1]
         case FileWeights(file=file):
-            return file
-        case RecipeWeights():
-            return "trained here"
+            return "in the repository" if file.startswith("models/") else file
+        case PackageWeights(package=package):
+            return f"{package.name} {package.version}"
     return "no weights"
 
 
 def _on_disk(encoder: str) -> tuple[str, str]:
-    """Size of what `fetch` made, and its number of parameters; dashes where there is nothing yet."""
+    """The size of what `fetch` made, and its number of parameters; dashes if there is nothing yet."""
     folder = paths.weights(encoder)
     record = folder / "provenance.json"
     if not record.is_file():

@@ -1,25 +1,87 @@
-"""`trajprobe show`: the last comparison as a table, the verdict in a sentence, and where to look next."""
+"""`trajprobe show`: the last comparison as a table, the verdict in a sentence, and where to look next.
+
+It reads metrics/ and formats text, so it starts fast.
+"""
+
+from collections.abc import Iterable
+from statistics import fmean
 
 from rich.table import Table
 
-from trajprobe import paths
-from trajprobe.commands.console import console
-from trajprobe.compare.table import HEADER, arms_table, read_metrics, warnings
+from trajprobe.artifacts.comparisons import Arms, ArmScores, Comparison, read_arms
+from trajprobe.artifacts.formatting import counted, percent, points, points_range
+from trajprobe.artifacts.metrics import read_summary
+from trajprobe.commands.listing import console
+from trajprobe.core import paths
+
+HEADER = ("arm", "accuracy", "interval", "macro-F1", "log loss", "gain (points)", "verdict")
 
 
 def run() -> None:
-    """Print metrics/summary.json and metrics/arms.csv. Raises UserError where there is no result yet."""
-    summary, arms = read_metrics(paths.SUMMARY, paths.ARMS)
-    table = Table(*HEADER, caption=f"{summary['n_items']} items held out, {summary['n_classes']} classes")
+    """Print metrics/summary.json and metrics/arms.csv. Raises UserError if there is no result yet."""
+    summary, arms = read_summary(paths.SUMMARY), read_arms(paths.ARMS)
+    table = Table(
+        *HEADER, caption=f"{counted(summary.n_items, 'item')} held out, {counted(summary.n_classes, 'class')}"
+    )
     for column in table.columns[1:]:
         column.justify = "right"
-    for row in arms_table(summary, arms):
+    for row in arms_table(arms, summary.chance):
         table.add_row(*row)
     out = console()
     out.print(table)
-    out.print(summary["sentence"], style="bold")
-    for warning in warnings(arms):
-        out.print(warning)
+    out.print(summary.sentence, style="bold")
+    for comparison in arms.headlines:
+        if comparison.warning:
+            out.print(f"Warning for {comparison.encoder}: {comparison.warning}")
     out.print(
         f"Next: open {paths.REPORT}/index.html; or dvc exp run -n random -S weights=random, then dvc metrics diff."
+    )
+
+
+def arms_table(arms: Arms, chance: float) -> Iterable[tuple[str, ...]]:
+    """Rows under HEADER: each encoder's pretrained arm and its random initialisations together, controls, chance.
+
+    Layers and poolings are named in the first column.
+    """
+    for comparisons in arms.encoders.values():
+        for comparison in comparisons:
+            yield _pretrained(comparison)
+            yield _random(comparison)
+    for control in arms.controls:
+        yield (control.encoder, *_scores(control), "", "")
+    yield ("chance", percent(chance), "", "", "", "", "")
+
+
+def _pretrained(comparison: Comparison) -> tuple[str, ...]:
+    arm, gain = comparison.pretrained, comparison.gain
+    return (
+        f"{arm.encoder} {arm.layer}/{arm.pooling} pretrained",
+        *_scores(arm),
+        f"{points(gain.value)} ({points_range(gain.low, gain.high)})",
+        comparison.verdict + (", confounded" if comparison.confounded else ""),
+    )
+
+
+def _random(comparison: Comparison) -> tuple[str, ...]:
+    """The random arm: scores averaged over the initialisations, and the range of their accuracies."""
+    arms = comparison.random
+    accuracies = [arm.accuracy.value for arm in arms]
+    return (
+        f"  random, {counted(len(arms), 'init')}",
+        percent(comparison.random_mean),
+        f"seeds {percent(min(accuracies))} to {percent(max(accuracies))}" if len(arms) > 1 else "",
+        f"{fmean(arm.macro_f1 for arm in arms):.3f}",
+        f"{fmean(arm.log_loss for arm in arms):.3f}",
+        "",
+        "",
+    )
+
+
+def _scores(arm: ArmScores) -> tuple[str, str, str, str]:
+    accuracy = arm.accuracy
+    return (
+        percent(accuracy.value),
+        f"{percent(accuracy.low)} to {percent(accuracy.high)}",
+        f"{arm.macro_f1:.3f}",
+        f"{arm.log_loss:.3f}",
     )

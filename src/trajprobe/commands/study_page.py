@@ -1,46 +1,45 @@
-"""A study on one page: its question, a row and an interval for each experiment, what can be concluded from each."""
+"""A study on one page: its question, the result of each experiment, and what can be concluded from it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trajprobe.report.strips import strips
-from trajprobe.report.tables import Estimate
-from trajprobe.report.templates import template
+from trajprobe.core.schema import Interval
+from trajprobe.plot.templates import interval_strips, template
 
 
 @dataclass(frozen=True)
-class Row:
-    """One experiment's result. items: that were held out. Accuracies, gain and detectable gain are fractions.
+class ExperimentRow:
+    """The result of one experiment. items: number of held-out items. Accuracies and gains are fractions.
 
-    sentence, warning: the verdict in words, and what to mind about it, or empty.
+    sentence: the verdict in words. warning: its limitations, may be empty.
     """
 
     name: str
     items: int
     pretrained: float
     random: float
-    gain: Estimate
+    gain: Interval
     detectable: float
     verdict: str
     sentence: str
     warning: str
 
 
-def render(
+def render_study(
     name: str,
     question: str,
-    rows: Sequence[Row],
+    rows: Sequence[ExperimentRow],
     missing: Sequence[str],
     readings: Mapping[str, str],
     remarks: str,
     rope: float,
 ) -> str:
-    """The page as HTML. missing: experiments without a result. rope: a fraction, 0 where experiments differ in it."""
+    """The page as HTML. missing: experiments without a result. rope: a fraction, or 0 if it differs between them."""
     return template("study.html", Path(__file__).parent).render(
         name=name,
         question=question,
-        rows=list(zip(rows, strips([row.gain for row in rows], rope), strict=True)),
+        rows=list(zip(rows, interval_strips([row.gain for row in rows], rope), strict=True)),
         missing=missing,
         readings=readings,
         found={row.name: row for row in rows},

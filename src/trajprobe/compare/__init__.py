@@ -1,1 +1,1 @@
-"""The comparison: statistics, verdict, summary."""
+"""Stage `compare`: the gain of pretraining, its uncertainty, and a verdict."""

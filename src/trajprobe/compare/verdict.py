@@ -1,133 +1,160 @@
-"""One word and one plain sentence for a gain and its interval."""
+"""The verdict on each contrast: one word, one plain sentence with the figures, and what limits it.
 
+no_difference    the interval lies inside the region of practical equivalence ±rope
+helps, hurts     the interval excludes zero, also after Holm's correction, and the arm that is ahead beats hash noise
+inconclusive     anything else
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from trajprobe.compare.gain import Gain
+from trajprobe.artifacts.formatting import bare, counted, p_equals, percent, plus_minus, points, points_range
+from trajprobe.compare.checks import Checks, check_contrast
+from trajprobe.compare.classical_tests import holm
+from trajprobe.compare.gain import Gain, estimate_gain
+from trajprobe.compare.paired_predictions import Contrast, PairedPredictions
+from trajprobe.compare.params import CompareParams
 
-Word = Literal["helps", "hurts", "no_difference", "inconclusive"]
-Saturated = Literal["neither", "one", "both"]  # which arms are at the ceiling of the task
+VerdictWord = Literal["helps", "hurts", "no_difference", "inconclusive"]
 
-FEW = 5  # random initialisations, under which their spread is hardly known (benchmarks/calibration.md)
-RARE = 0.1  # share of folds with a penalty at the edge of the grid that goes without saying
-
-
-HARDER = "try more classes, fewer labels or more noise"
+FEW_SEEDS = 5  # random initialisations, below which their spread is poorly known (benchmarks/calibration.md)
+OFTEN_AT_EDGE = 0.1  # fraction of folds with a penalty at an end of the grid, above which there is a warning
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """word: the verdict. sentence: it in plain words, with the figures. warning: what to mind about it, or empty.
+    """word: the verdict. sentence: it in plain words, with the figures. warning: sentences on what limits it, or empty.
 
-    confounded: part of the gain may be no more than being able to tell the order of frames.
+    confounded: part of the gain may come from seeing the order of frames alone.
     """
 
-    word: Word
+    word: VerdictWord
     sentence: str
     warning: str
     confounded: bool
 
 
-def decide(
-    gain: Gain,
-    *,
-    p_adjusted: float,
-    confidence: float,
-    rope: float,
-    pretrained_above_noise: bool,
-    random_above_noise: bool,
-    saturated: Saturated,
-    confounded: bool,
-    at_edge: float,
-) -> Verdict:
-    """The verdict on `gain`.
+@dataclass(frozen=True)
+class JudgedContrast:
+    """A contrast with its gain, the p-value after Holm's correction, and the verdict."""
 
-    no_difference: the interval lies inside ±rope, be zero in it or not, also with a few disagreements more than were
-    seen. helps or hurts: it excludes zero, also after
-    Holm's correction over all comparisons (p_adjusted), and the arm that is ahead has learned something at
-    all: two arms at the level of noise differ by luck only. inconclusive: anything else, and whatever one random
-    initialisation seems to say, of whose like nothing is known. at_edge: share of folds whose penalty is an end of the
-    grid.
+    contrast: Contrast
+    gain: Gain
+    p_adjusted: float
+    verdict: Verdict
+
+
+def judge(paired: PairedPredictions, settings: CompareParams) -> dict[str, list[JudgedContrast]]:
+    """For each encoder its contrasts, headline first, with their gains and verdicts."""
+    gains = {
+        encoder: [
+            estimate_gain(paired, contrast, settings, comparisons=len(paired.contrasts))
+            for contrast in contrasts
+        ]
+        for encoder, contrasts in paired.contrasts.items()
+    }
+    adjusted = _adjust(gains)
+    judged: dict[str, list[JudgedContrast]] = {encoder: [] for encoder in paired.contrasts}
+    for encoder, contrasts in paired.contrasts.items():
+        for contrast, gain, p_adjusted in zip(contrasts, gains[encoder], adjusted[encoder], strict=True):
+            checks = check_contrast(paired, encoder, contrast)
+            verdict = decide(gain, checks, p_adjusted, settings.confidence, settings.rope)
+            judged[encoder].append(JudgedContrast(contrast, gain, p_adjusted, verdict))
+    return judged
+
+
+def _adjust(gains: Mapping[str, Sequence[Gain]]) -> dict[str, list[float]]:
+    """p-values after Holm's correction.
+
+    Each encoder's headline is corrected over the encoders, which is the question that was asked. Other layers and
+    poolings are corrected over all contrasts, because they invite a search for the best one.
     """
-    ahead_is_real = pretrained_above_noise if gain.value > 0 else random_above_noise
+    headlines = holm([each[0].p_value for each in gains.values()])
+    every = iter(holm([gain.p_value for each in gains.values() for gain in each]))
+    found = {encoder: [next(every) for _ in each] for encoder, each in gains.items()}
+    return {encoder: [own, *found[encoder][1:]] for encoder, own in zip(gains, headlines, strict=True)}
+
+
+def decide(gain: Gain, checks: Checks, p_adjusted: float, confidence: float, rope: float) -> Verdict:
+    """The verdict on `gain`. p_adjusted: its p-value after Holm's correction over all comparisons."""
     excludes_zero = gain.low > 0 or gain.high < 0
     significant = excludes_zero and p_adjusted < 1 - confidence
-    word: Word = "inconclusive"
-    if gain.seeds == 1:
-        pass
-    elif gain.equality <= rope:
-        word = "no_difference"
-    elif significant and ahead_is_real:
-        word = "helps" if gain.value > 0 else "hurts"
-    warnings = []
-    if not pretrained_above_noise:
-        both = "" if random_above_noise else ", and neither is the random arm: what sets them apart is luck"
-        warnings.append(f"the pretrained arm is not shown to beat hash noise{both}")
-    if saturated == "both" and word not in ("helps", "hurts"):
-        warnings.append(
-            f"saturated: both arms are at the ceiling, so this task cannot separate them; {HARDER}"
-        )
-    elif saturated != "neither":
-        warnings.append(f"saturated: an arm is at the ceiling, where a larger gain could not show; {HARDER}")
-    if confounded:
-        warnings.append(
-            "confounded: the random arm cannot tell the order of frames and the pretrained one can, so part of the "
-            "gain may be no more than having a clock; compare with a card that says `random: {positions: pretrained}`"
-        )
-    # Where nothing is found in the features, the strongest penalty is the best there is.
-    if at_edge > RARE and (pretrained_above_noise or random_above_noise):
-        warnings.append(
-            f"the penalty that was chosen is the first or last of its grid in {100 * at_edge:.0f} % of the folds, so "
-            "a better one may lie beyond; widen probe.strengths"
-        )
-    if gain.seeds == 1:
-        warnings.append(
-            "one random initialisation stands for all, so nothing is concluded; raise features.random_inits to know "
-            "their spread"
-        )
-    elif gain.seeds < FEW:
-        warnings.append(
-            f"{gain.seeds} random initialisations hardly tell their spread, so the interval may be too narrow; raise "
-            "features.random_inits to 8"
-        )
-    if not gain.halved:
-        warnings.append(
-            "a class has too few items to be halved, so the interval does not know what other training items would "
-            "change, and is too narrow; give more items of it"
-        )
-    if word == "inconclusive" and gain.seeds > 1 and -rope <= gain.low and gain.high <= rope:
-        warnings.append(
-            f"the interval lies inside ±{100 * rope:g} points, but the arms differ on too few items to be called "
-            "equal; give more items"
-        )
+    # Two arms at the level of noise differ by chance only.
+    ahead_above_noise = checks.pretrained_above_noise if gain.value > 0 else checks.random_above_noise
+    word: VerdictWord = "inconclusive"
+    if gain.seeds > 1:  # a single initialisation says nothing about their spread
+        if gain.equality_bound <= rope:
+            word = "no_difference"
+        elif significant and ahead_above_noise:
+            word = "helps" if gain.value > 0 else "hurts"
+    warnings = _warnings(gain, checks, word, rope)
     if excludes_zero and not significant and word == "inconclusive":
-        warnings.append("not significant after Holm's correction for the number of comparisons")
+        warnings.append("Not significant after Holm's correction for the number of comparisons.")
     figures = (
-        f"{_points(gain.value)} points ({100 * confidence:g} % interval {_bare(gain.low)} to {_bare(gain.high)}; "
-        f"{gain.seeds} random init{'s' if gain.seeds > 1 else ''}; {_p(p_adjusted)})"
+        f"the gain in accuracy is {points(gain.value)} points ({percent(confidence, None)} interval "
+        f"{points_range(gain.low, gain.high)}; {p_equals(p_adjusted)}; {counted(gain.seeds, 'random initialisation')})"
     )
     sentences = {
         "helps": f"Pretraining helps: {figures}.",
         "hurts": f"Pretraining hurts: {figures}.",
-        "no_difference": f"Pretraining makes no difference beyond ±{100 * rope:g} points: {figures}.",
+        "no_difference": f"Pretraining makes no difference beyond {plus_minus(rope)} points: {figures}.",
         "inconclusive": f"Inconclusive: {figures}{'' if excludes_zero else _detectable(gain.detectable)}.",
     }
-    return Verdict(word, sentences[word], "; ".join(warnings), confounded)
+    return Verdict(word, sentences[word], " ".join(warnings), checks.confounded)
 
 
 def _detectable(gain: float) -> str:
     if gain > 1:
-        return "; no gain that is possible would have been detected four times in five"
-    return f"; a gain of {100 * gain:.1f} points would have been detected four times in five"
+        return "; a comparison of this size cannot detect any gain with 80 % power"
+    return f"; a comparison of this size detects a gain of {bare(gain)} points with 80 % power"
 
 
-def _points(value: float) -> str:
-    return _bare(value) if round(1000 * value) < 0 else f"+{_bare(value)}"
-
-
-def _bare(value: float) -> str:
-    return f"{'−' if round(1000 * value) < 0 else ''}{abs(100 * value):.1f}"
-
-
-def _p(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}" if value < 0.1 else f"p = {value:.2f}"
+def _warnings(gain: Gain, checks: Checks, word: VerdictWord, rope: float) -> list[str]:
+    """Sentences on what limits the verdict `word`, each with its remedy."""
+    found = []
+    if not checks.pretrained_above_noise:
+        found.append(
+            "The pretrained arm is not significantly better than hash noise."
+            if checks.random_above_noise
+            else "Neither arm is significantly better than hash noise, so a difference between them is chance."
+        )
+    if checks.saturated != "neither":
+        found.append(
+            "Saturated: both arms are at the ceiling, so this task cannot separate them."
+            if checks.saturated == "both" and word not in ("helps", "hurts")
+            else "Saturated: an arm is at the ceiling, so a larger gain could not show."
+        )
+        found.append("Try more classes, fewer labels or more noise.")
+    if checks.confounded:
+        found.append(
+            "Confounded: the pretrained arm can see the order of frames and the random arm cannot, so part of the gain "
+            "may come from that alone. Compare with a card that sets `random: {positions: pretrained}`."
+        )
+    # Features without information get the strongest penalty, and a wider grid would not help.
+    if checks.at_edge > OFTEN_AT_EDGE and (checks.pretrained_above_noise or checks.random_above_noise):
+        found.append(
+            f"In {percent(checks.at_edge, 0)} of the folds the chosen penalty is an end of the grid, so a better one "
+            "may lie outside it. Widen probe.l2_grid."
+        )
+    if gain.seeds == 1:
+        found.append(
+            "A single random initialisation says nothing about the spread between initialisations, so nothing is "
+            "concluded. Raise extract.random_inits to 8."
+        )
+    elif gain.seeds < FEW_SEEDS:
+        found.append(
+            f"The spread between random initialisations is poorly known from {gain.seeds}, so the interval may be "
+            "too narrow. Raise extract.random_inits to 8."
+        )
+    if not gain.covers_training:
+        found.append(
+            "A class has too few items to split in half, so the interval does not cover other training items and is "
+            "too narrow. Add items of that class."
+        )
+    if word == "inconclusive" and gain.seeds > 1 and -rope <= gain.low and gain.high <= rope:
+        found.append(
+            f"The interval lies inside {plus_minus(rope)} points, but the arms differ on too few items to be called "
+            "equal. Add items."
+        )
+    return found

@@ -1,1 +1,1 @@
-"""Encoders: uint8 clips in, named feature maps out."""
+"""Encoders: uint8 clips in, named feature maps out. One folder or module per family."""

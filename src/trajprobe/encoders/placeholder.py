@@ -1,8 +1,8 @@
-"""An encoder that sees nothing: seeded noise, whatever it is shown. Every comparison must call it "no difference".
+"""Family `placeholder`: seeded noise instead of features. Every comparison must find no difference between its arms.
 
-An earlier attempt reported the accuracy of such a stand-in as a result. The noise is drawn from the digest of a
-clip's bytes and the seed, so it is the same in every run and for every batch, and says nothing about the clip; the
-"pretrained" arm is one more draw, exchangeable with the random ones.
+An earlier attempt reported the accuracy of such a stand-in as a result. The noise is drawn from a digest of the
+clip's bytes and of the seed: it is the same in every run and in every batch, and carries no information about the
+clip. The "pretrained" arm is one more draw, exchangeable with the random ones.
 """
 
 import hashlib
@@ -12,17 +12,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from trajprobe.artifacts.encoder_card import EncoderCard
+from trajprobe.core.schema import PositiveInt, Section, validate
 from trajprobe.encoders.protocol import FeatureMap
-from trajprobe.params.encoder_card import EncoderCard
-from trajprobe.params.loading import validate
-from trajprobe.params.types import Section, Some
 
 
 class Architecture(Section):
-    width: Some  # length of the noise vector
+    width: PositiveInt  # length of the noise vector
 
 
 class Placeholder:
+    """An `Encoder` with one layer, `noise`. salt: tells the arms apart."""
+
     layers: Sequence[str] = ("noise",)
 
     def __init__(self, width: int, salt: str) -> None:

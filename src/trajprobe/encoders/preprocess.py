@@ -1,37 +1,32 @@
-"""From a stored clip to what a model is fed: its frames, its size, its scale, as the card's `input` says.
+"""From stored clips to a model's input: frames, size and scale, as `input` in the card says.
 
-Everything happens on the device and in batches. Nothing is padded silently: a clip whose number of frames the model
-does not take is refused, or resampled where the card says so.
+Everything runs on the device, in batches. Nothing is padded silently: a clip with a number of frames that the model
+does not take is refused, or resampled if the card says so.
 """
 
 import torch
 from torch.nn.functional import avg_pool2d, interpolate
 
-from trajprobe.errors import UserError
-from trajprobe.params.encoder_card import Input
-from trajprobe.params.loading import nearest
+from trajprobe.artifacts.encoder_card import Input
+from trajprobe.core.errors import UserError
+from trajprobe.core.schema import nearest
 
 Colours = tuple[float, float, float]
-# scale in a card -> (divisor, shift, deviation): (x / divisor - shift) / deviation of each colour, in this order of
-# rounding, which is that of the original implementations
+# scale in a card -> (divisor, shift, deviation): (x / divisor - shift) / deviation per colour; the order of operations,
+# and with it the rounding, is that of the original implementations
 SCALES: dict[str, tuple[float, Colours, Colours]] = {
     "x/127.5 - 1": (127.5, (1.0, 1.0, 1.0), (1.0, 1.0, 1.0)),
-    # the mean and the deviation of ImageNet's photographs
-    "imagenet": (255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "x/255": (255.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    "imagenet": (255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # mean and deviation of its images
 }
 
 
 def prepare(clips: torch.Tensor, expected: Input) -> torch.Tensor:
-    """(B, T, H, W, 3) uint8 -> (B, T', 3, size, size) float32 on the same device.
+    """(B, T, H, H, 3) uint8 -> (B, T', 3, h, w) float32 on the same device.
 
-    Raises UserError for a number of frames that the card refuses, pictures that are not square, an unknown scale.
+    Raises UserError as `shown_frames` does, and for an unknown scale.
     """
-    clips = clips[:, frame_indices(clips.shape[1], expected)]
-    batch, frames, height, width, colours = clips.shape
-    if height != width:
-        raise UserError(
-            f"clips must be square, got {width} x {height} pixels; render them with one `render.size`"
-        )
+    clips = shown_frames(clips, expected)
     if expected.scale not in SCALES:
         raise UserError(
             f"card: input.scale: unknown scale {expected.scale!r}; {nearest(expected.scale, list(SCALES))}"
@@ -39,15 +34,28 @@ def prepare(clips: torch.Tensor, expected: Input) -> torch.Tensor:
     divisor, *colour = SCALES[expected.scale]
     shift, deviation = (torch.tensor(values, device=clips.device) for values in colour)
     pictures = (clips.float() / divisor - shift) / deviation
-    pictures = pictures.reshape(batch * frames, height, width, colours).permute(0, 3, 1, 2)
-    return resize(pictures, expected.size).reshape(batch, frames, colours, expected.size, expected.size)
+    pictures = _resize(pictures.flatten(0, 1).permute(0, 3, 1, 2), *expected.height_and_width)
+    return pictures.unflatten(0, clips.shape[:2])
+
+
+def shown_frames(clips: torch.Tensor, expected: Input) -> torch.Tensor:
+    """(B, T, H, H, 3) -> (B, T', H, H, 3): the frames that the model is shown.
+
+    Raises UserError if the pictures are not square, or if the card does not admit the number of frames.
+    """
+    _, frames, height, width, _ = clips.shape
+    if height != width:
+        raise UserError(
+            f"clips must be square, got {width} x {height} pixels; render them with one `render.size`"
+        )
+    return clips[:, frame_indices(frames, expected)]
 
 
 def frame_indices(frames: int, expected: Input) -> list[int]:
-    """Which of a clip's frames the model is shown, in order.
+    """The indices of the frames that the model is shown, in order, for a clip of `frames` frames.
 
-    Resampling takes the nearest number that the model takes (the larger of two) and keeps the first and the last
-    frame; frames are repeated or left out, never blended. Raises UserError where the card refuses the number.
+    Resampling takes the nearest number of frames that the model admits (of two, the larger) and keeps the first and
+    the last frame; frames are repeated or left out, never blended. Raises UserError if the card refuses the number.
     """
     match expected.frames:
         case "any":
@@ -67,11 +75,22 @@ def frame_indices(frames: int, expected: Input) -> list[int]:
     return [int(index * step + 0.5) for index in range(wanted)]
 
 
-def resize(pictures: torch.Tensor, size: int) -> torch.Tensor:
-    """(B, C, H, H) -> (B, C, size, size): areas averaged where size divides H, else bilinear with anti-aliasing."""
+def _resize(pictures: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """(B, C, H, H) -> (B, C, height, width): averages over areas if it shrinks, else bilinear."""
     side = pictures.shape[-1]
-    if side == size:
+    if (side, side) == (height, width):
         return pictures
-    if side % size == 0:
-        return avg_pool2d(pictures, side // size)
-    return interpolate(pictures, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+    if side % height == 0 and side % width == 0:
+        return avg_pool2d(pictures, (side // height, side // width))
+    if max(height, width) <= side:
+        rows, columns = (_overlaps(side, size).to(pictures.device) for size in (height, width))
+        return rows @ pictures @ columns.T
+    return interpolate(pictures, size=(height, width), mode="bilinear", antialias=True, align_corners=False)
+
+
+def _overlaps(before: int, after: int) -> torch.Tensor:
+    """(after, before) float32: the share of each old pixel in each new one, as in OpenCV's INTER_AREA."""
+    edges = torch.arange(after + 1, dtype=torch.float64) * before / after
+    left = torch.arange(before, dtype=torch.float64)
+    shared = torch.minimum(edges[1:, None], left + 1) - torch.maximum(edges[:-1, None], left)
+    return (shared.clamp(min=0) * after / before).float()

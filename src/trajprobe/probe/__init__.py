@@ -1,1 +1,1 @@
-"""The probe: folds, the classifier, its scores."""
+"""Stage `probe`: the same classifier on every arm, over the same folds."""

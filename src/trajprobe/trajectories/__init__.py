@@ -1,1 +1,1 @@
-"""What a set of trajectories is, and where one comes from: synthesis, files, public datasets."""
+"""Stage `trajectories`: labelled paths are synthesized or read from a source's files, validated and written."""

@@ -1,0 +1,1 @@
+"""Stage `analyse`: what the headline representation gives besides accuracy; one module per analysis."""

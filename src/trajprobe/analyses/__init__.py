@@ -1,1 +1,0 @@
-"""What the headline representation gives besides accuracy; one module for each analysis."""

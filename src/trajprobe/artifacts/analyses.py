@@ -1,0 +1,131 @@
+"""data/analyses/<encoder>.json: what the headline representation of an encoder gives besides accuracy.
+
+The stage builds these objects and the figures read them. An analysis that was switched off is null in the file and
+None here; the page then does not mention it.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from trajprobe.core.errors import UserError
+from trajprobe.core.files import write_json
+from trajprobe.core.schema import Interval, Number, PositiveInt, Section, validate
+
+DIGITS = 6  # after the point: rounding in the last bit of a sum changes no byte of the file
+
+
+class LabelsSaved(Section):
+    """The random arm needs `random_labels` a class to be as accurate as the pretrained one with `labels`.
+
+    None is more than the largest budget; a number equal to the smallest budget is that or fewer. low is never None:
+    beyond the largest budget it is that budget, which is then the least that the random arm needs.
+    """
+
+    labels: PositiveInt
+    random_labels: Number | None
+    low: Number
+    high: Number | None
+
+
+class LabelEfficiency(Section):
+    """Accuracy with few labelled groups per class. labels: the budgets, ascending; each curve has a point for each."""
+
+    labels: list[PositiveInt] = Field(min_length=1)
+    draws: PositiveInt
+    pretrained: list[Interval]
+    random: list[Interval]
+    gain: list[Interval]
+    labels_saved: list[LabelsSaved]
+
+    @model_validator(mode="after")
+    def _has_a_point_for_each_budget(self) -> "LabelEfficiency":
+        lengths = {len(curve) for curve in (self.pretrained, self.random, self.gain)}
+        if lengths != {len(self.labels)} or [saved.labels for saved in self.labels_saved] != self.labels:
+            raise ValueError("curves and labels_saved with one entry for each of its labels")
+        return self
+
+
+class DescriptionLength(Section):
+    """Bits per label of the online code, averaged over `draws` orders. uniform: of a code that uses no features."""
+
+    uniform: Number
+    draws: PositiveInt
+    pretrained: Number
+    random: Number
+    random_low_seed: Number
+    random_high_seed: Number
+    saving: Interval
+
+
+class ArmSelectivity(Section):
+    """Accuracy of an arm on true labels, on shuffled ones, and the difference."""
+
+    true: Number
+    shuffled: Number
+    selectivity: Number
+
+
+class Selectivity(Section):
+    """The selectivity of both arms, and the difference between them."""
+
+    pretrained: ArmSelectivity
+    random: ArmSelectivity
+    difference: Interval
+
+
+class OtherProbe(Section):
+    """Accuracy of both arms with another classifier than the linear probe."""
+
+    probe: str
+    pretrained: Number
+    random: Number
+    gain: Interval
+
+
+class Analyses(Section):
+    """All analyses of one encoder, at its headline layer and pooling.
+
+    chance: accuracy of naming the most frequent class always. seeds: random arms. confidence: of every interval.
+    """
+
+    encoder: str
+    n_classes: PositiveInt
+    chance: Number
+    seeds: PositiveInt
+    confidence: Number
+    label_efficiency: LabelEfficiency | None
+    description_length: DescriptionLength | None
+    selectivity: Selectivity | None
+    probes: list[OtherProbe]
+
+
+def write_analyses(path: Path, analyses: Analyses) -> None:
+    """Write JSON in which every number has at most DIGITS digits after the point."""
+    write_json(path, _rounded(analyses.model_dump()))
+
+
+def read_analyses(path: Path, encoder: str) -> Analyses:
+    """Read what `write_analyses` wrote. Raises UserError if the file is missing, broken, or of another encoder."""
+    remedy = f"run `dvc repro analyse@{encoder}`"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+        raise UserError(f"{path}: {reason}; {remedy}") from None
+    if not isinstance(content, dict) or content.get("encoder") != encoder:
+        raise UserError(f"{path}: does not hold the analyses of {encoder}; {remedy}")
+    try:
+        return validate(Analyses, content, str(path))
+    except UserError as error:
+        raise UserError(f"{error}; {remedy}") from None
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_rounded(part) for part in value]
+    return round(value, DIGITS) if isinstance(value, float) else value

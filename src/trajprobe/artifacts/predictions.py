@@ -1,0 +1,200 @@
+"""data/predictions/<name>.parquet: what every arm predicted for every item when that item was held out.
+
+In memory an arm's predictions are arrays over repeats and items, because each item is held out once a repeat. In the
+file they are one row per item, arm, initialisation, repeat and fold. The file's metadata hold the order of the
+classes, the digest of the item ids (by which a comparison sees whether two files concern the same items), the ends of
+the penalty grid, the metadata of the features, and the results in split halves. Writing the same predictions twice
+gives the same bytes.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trajprobe.core.errors import UserError
+from trajprobe.core.files import atomic
+
+METADATA = b"trajprobe"
+NAMES = pa.dictionary(pa.int32(), pa.string())
+SCHEMA = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("group", pa.string()),
+        ("label", NAMES),
+        ("encoder", NAMES),
+        ("arm", NAMES),
+        ("init", pa.int32()),
+        ("layer", NAMES),
+        ("pooling", NAMES),
+        ("repeat", pa.int32()),
+        ("fold", pa.int32()),
+        ("predicted", NAMES),
+        ("probability", pa.list_(pa.float32())),
+        ("l2", pa.float64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What was probed. encoder: its name, or the control's; arm: pretrained, random or control; init: the seed's
+    number; layer and pooling are empty for a control."""
+
+    encoder: str
+    arm: str
+    init: int = 0
+    layer: str = ""
+    pooling: str = ""
+
+    def __str__(self) -> str:
+        place = "/".join(filter(None, (self.layer, self.pooling)))
+        seed = f" {self.init}" if self.arm == "random" else ""
+        return f"{self.encoder} {self.arm}{seed}" + (f" {place}" if place else "")
+
+
+@dataclass(frozen=True)
+class ArmPredictions:
+    """One arm's held-out predictions: (R, N) fold, predicted class and chosen l2, (R, N, K) probabilities.
+
+    split_half_hits: (B, 2, K) items of each class that it classifies correctly in each half of B split halves.
+    """
+
+    arm: Arm
+    fold: np.ndarray
+    predicted: np.ndarray
+    l2: np.ndarray
+    probability: np.ndarray
+    split_half_hits: np.ndarray = field(default_factory=lambda: np.zeros((0, 2, 0), int))
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """All arms of one file over the same N held-out items.
+
+    y: (N,) integers into `classes`. items: digest of all item ids of the study, held out or not. l2_grid: the
+    weakest and the strongest penalty that was searched. features: the metadata of the features that were probed, with
+    the encoder's card and the provenance of its weights. split_half_counts: (B, 2, K) items of each class that are
+    tested in each half of B split halves.
+    """
+
+    item_ids: list[str]
+    groups: list[str]
+    y: np.ndarray
+    classes: list[str]
+    items: str
+    l2_grid: tuple[float, float]
+    arms: list[ArmPredictions]
+    features: Mapping[str, Any] = field(default_factory=dict)
+    split_half_counts: np.ndarray = field(default_factory=lambda: np.zeros((0, 2, 0), int))
+
+
+def write_predictions(path: Path | str, predictions: Predictions) -> None:
+    """Write the rows in order of arm, repeat and item, one row group an arm."""
+    metadata = {
+        "classes": predictions.classes,
+        "items": predictions.items,
+        "l2_grid": list(predictions.l2_grid),
+        "features": dict(predictions.features),
+        "split_half_counts": predictions.split_half_counts.tolist(),
+        "split_half_hits": [arm.split_half_hits.tolist() for arm in predictions.arms],
+    }
+    schema = SCHEMA.with_metadata({METADATA: json.dumps(metadata, sort_keys=True, ensure_ascii=False)})
+    with atomic(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for arm in predictions.arms:
+            writer.write_table(_table(predictions, arm, schema), row_group_size=arm.fold.size)
+
+
+def _table(predictions: Predictions, own: ArmPredictions, schema: pa.Schema) -> pa.Table:
+    repeats, count = own.fold.shape
+    n_classes = len(predictions.classes)
+
+    def name(text: str) -> pa.Array:
+        return pa.DictionaryArray.from_arrays(np.zeros(repeats * count, np.int32), [text])
+
+    def class_names(y: np.ndarray) -> pa.Array:
+        return pa.DictionaryArray.from_arrays(
+            y.astype(np.int32).ravel(), pa.array(predictions.classes, pa.string())
+        )
+
+    offsets = np.arange(repeats * count + 1, dtype=np.int32) * n_classes
+    columns = [
+        pa.array(predictions.item_ids * repeats, pa.string()),
+        pa.array(predictions.groups * repeats, pa.string()),
+        class_names(np.tile(predictions.y, repeats)),
+        name(own.arm.encoder),
+        name(own.arm.arm),
+        pa.array(np.full(repeats * count, own.arm.init, np.int32)),
+        name(own.arm.layer),
+        name(own.arm.pooling),
+        pa.array(np.repeat(np.arange(repeats, dtype=np.int32), count)),
+        pa.array(own.fold.astype(np.int32).ravel()),
+        class_names(own.predicted),
+        pa.ListArray.from_arrays(offsets, own.probability.astype(np.float32).ravel()),
+        pa.array(own.l2.astype(np.float64).ravel()),
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def read_predictions(path: Path | str) -> Predictions:
+    """Read what `write_predictions` wrote. Raises UserError if the file is missing or not such a file."""
+    try:
+        with pq.ParquetFile(path) as file:
+            metadata = json.loads((file.schema_arrow.metadata or {})[METADATA])
+            tables = [file.read_row_group(number) for number in range(file.num_row_groups)]
+        classes, all_hits = metadata["classes"], metadata["split_half_hits"]
+        counts = _per_half(metadata["split_half_counts"], classes)
+    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
+        reason = (
+            "is missing"
+            if isinstance(error, FileNotFoundError)
+            else f"cannot be read as predictions ({error})"
+        )
+        raise UserError(f"{path}: {reason}; run `dvc repro` to make it again") from None
+    first = tables[0]
+    repeats = int(first["repeat"][-1].as_py()) + 1
+    count = len(first) // repeats
+    return Predictions(
+        item_ids=first["item_id"][:count].to_pylist(),
+        groups=first["group"][:count].to_pylist(),
+        y=_class_numbers(first["label"][:count], classes),
+        classes=classes,
+        items=metadata["items"],
+        l2_grid=(metadata["l2_grid"][0], metadata["l2_grid"][1]),
+        arms=[
+            _arm_predictions(table, classes, repeats, hits)
+            for table, hits in zip(tables, all_hits, strict=True)
+        ],
+        features=metadata["features"],
+        split_half_counts=counts,
+    )
+
+
+def _arm_predictions(table: pa.Table, classes: list[str], repeats: int, hits: list[Any]) -> ArmPredictions:
+    encoder, arm, init, layer, pooling = (
+        table[name][0].as_py() for name in ("encoder", "arm", "init", "layer", "pooling")
+    )
+    probability = table["probability"].combine_chunks()
+    return ArmPredictions(
+        arm=Arm(encoder, arm, init, layer, pooling),
+        fold=table["fold"].to_numpy().reshape(repeats, -1),
+        predicted=_class_numbers(table["predicted"], classes).reshape(repeats, -1),
+        l2=table["l2"].to_numpy().reshape(repeats, -1),
+        probability=probability.flatten().to_numpy().reshape(repeats, -1, len(classes)),
+        split_half_hits=_per_half(hits, classes),
+    )
+
+
+def _per_half(counts: list[Any], classes: list[str]) -> np.ndarray:
+    return np.array(counts, int).reshape(-1, 2, len(classes))
+
+
+def _class_numbers(names: pa.ChunkedArray, classes: list[str]) -> np.ndarray:
+    encoded = names.combine_chunks()
+    order = np.array([classes.index(name) for name in encoded.dictionary.to_pylist()])
+    return order[encoded.indices.to_numpy()]

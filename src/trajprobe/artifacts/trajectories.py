@@ -1,0 +1,195 @@
+"""data/trajectories.parquet: the labelled paths, in the order that all other artifacts keep.
+
+One row per path: `item_id`, `label`, `group`, `split`, `time`, `points`, and `stroke` if any path has several strokes,
+between which the pen was lifted. The metadata contain, as one JSON text, the
+order of the classes, the name of the source, the digest of its content, and which way y points. Writing the same set
+twice gives the same bytes.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trajprobe.core.errors import UserError
+from trajprobe.core.files import atomic
+from trajprobe.core.schema import YAxis
+
+# Most points in a row group of several paths: bounds the memory that writing takes, and keeps the 32-bit offsets of
+# lists far from their limit.
+POINTS_AT_ONCE = 2**21
+METADATA = b"trajprobe"
+NAMES = ("item_id", "label", "group", "split")
+SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in NAMES),
+        ("time", pa.list_(pa.float64())),
+        ("points", pa.list_(pa.list_(pa.float32()))),
+    ]
+)
+STROKES = SCHEMA.append(pa.field("stroke", pa.list_(pa.int32())))
+
+
+@dataclass(frozen=True)
+class Items:
+    """The N items without their paths: lists of length N, and the K classes in order.
+
+    groups: what must not be on both sides of a split. splits: `train` or `test` for all items, or empty for all.
+    """
+
+    item_ids: list[str]
+    labels: list[str]
+    groups: list[str]
+    splits: list[str]
+    classes: list[str]
+
+
+@dataclass(frozen=True)
+class TrajectorySet:
+    """N validated paths; lists of length N.
+
+    times: float64 (P,), seconds, strictly increasing from 0. points: float32 (P, 2) for all or (P, 3) for all,
+    relative to the first point; P >= 2 differs from item to item. classes: the K labels in order. digest: SHA-256 of
+    the source's content (`Parsed.digest`), including items that were set aside. y_axis: which way y points. strokes:
+    int32 (P,) numbers of the strokes from 0, along the path; None if every path is one stroke.
+    """
+
+    item_ids: list[str]
+    labels: list[str]
+    groups: list[str]
+    splits: list[str]
+    times: list[np.ndarray]
+    points: list[np.ndarray]
+    classes: list[str]
+    source: str
+    digest: str
+    y_axis: YAxis
+    strokes: list[np.ndarray] | None = None
+
+
+def items_digest(item_ids: Sequence[str]) -> str:
+    """SHA-256 of the newline-joined item ids: identifies the items of an artifact and their order."""
+    return hashlib.sha256("\n".join(item_ids).encode()).hexdigest()
+
+
+def write_trajectories(trajectories: TrajectorySet, path: Path | str) -> None:
+    """Write the set to the Parquet file `path`, atomically; the same set gives the same bytes."""
+    described = {
+        "classes": trajectories.classes,
+        "digest": trajectories.digest,
+        "source": trajectories.source,
+        "y_axis": trajectories.y_axis,
+    }
+    strokes = trajectories.strokes
+    schema = (SCHEMA if strokes is None else STROKES).with_metadata(
+        {METADATA: json.dumps(described, sort_keys=True, ensure_ascii=False)}
+    )
+    with atomic(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for rows in _row_groups(trajectories.points):
+            columns = [
+                pa.array(trajectories.item_ids[rows], pa.string()),
+                pa.array(trajectories.labels[rows], pa.string()),
+                pa.array(trajectories.groups[rows], pa.string()),
+                pa.array(trajectories.splits[rows], pa.string()),
+                _lists(trajectories.times[rows]),
+                _lists_of_points(trajectories.points[rows]),
+                *([] if strokes is None else [_lists(strokes[rows])]),
+            ]
+            writer.write_table(pa.table(columns, schema=schema), row_group_size=rows.stop - rows.start)
+
+
+def read_trajectories(path: Path | str) -> TrajectorySet:
+    """Read what `write_trajectories` wrote. Raises UserError if the file is missing or is not such a file."""
+    file, described = _open(path)
+    names: dict[str, list[str]] = {name: [] for name in NAMES}
+    times: list[np.ndarray] = []
+    points: list[np.ndarray] = []
+    strokes: list[np.ndarray] = []
+    with file:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group).combine_chunks()
+            for name, column in names.items():
+                column.extend(table[name].to_pylist())
+            clocks, paths = table["time"].chunk(0), table["points"].chunk(0)
+            times += _split(clocks.flatten().to_numpy(), clocks)
+            inner = paths.flatten()
+            points += _split(inner.flatten().to_numpy().reshape(len(inner), -1), paths)
+            if "stroke" in table.column_names:
+                numbers = table["stroke"].chunk(0)
+                strokes += _split(numbers.flatten().to_numpy(), numbers)
+    return TrajectorySet(
+        item_ids=names["item_id"],
+        labels=names["label"],
+        groups=names["group"],
+        splits=names["split"],
+        times=times,
+        points=points,
+        classes=described["classes"],
+        source=described["source"],
+        digest=described["digest"],
+        y_axis=cast(YAxis, described["y_axis"]),
+        strokes=strokes or None,
+    )
+
+
+def read_items(path: Path | str) -> Items:
+    """Read the items without their paths. Raises UserError as `read_trajectories` does."""
+    file, described = _open(path)
+    with file:
+        table = file.read(columns=list(NAMES))
+    item_ids, labels, groups, splits = (table[name].to_pylist() for name in NAMES)
+    return Items(item_ids, labels, groups, splits, described["classes"])
+
+
+def _open(path: Path | str) -> tuple[pq.ParquetFile, dict]:
+    """The open file and its metadata."""
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        reason = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read as Parquet"
+        raise UserError(f"{path}: {reason}; `dvc repro trajectories` writes it") from None
+    written = (file.schema_arrow.metadata or {}).get(METADATA)
+    if written is None or not (file.schema_arrow.equals(SCHEMA) or file.schema_arrow.equals(STROKES)):
+        file.close()
+        raise UserError(f"{path}: is not a set of trajectories; `dvc repro trajectories` writes it")
+    return file, json.loads(written)
+
+
+def _row_groups(points: Sequence[np.ndarray]) -> Iterator[slice]:
+    start = held = 0
+    for index, path in enumerate(points):
+        if held and held + len(path) > POINTS_AT_ONCE:
+            yield slice(start, index)
+            start, held = index, 0
+        held += len(path)
+    if held:
+        yield slice(start, len(points))
+
+
+def _lists(arrays: Sequence[np.ndarray]) -> pa.ListArray:
+    """(P,) float64 or int32 arrays as a list column."""
+    return pa.ListArray.from_arrays(_offsets(arrays), pa.array(np.concatenate(arrays)))
+
+
+def _lists_of_points(arrays: Sequence[np.ndarray]) -> pa.ListArray:
+    """(P, D) float32 arrays as a column of lists of lists."""
+    flat = np.concatenate(arrays)
+    inner_offsets = np.arange(len(flat) + 1, dtype=np.int32) * np.int32(flat.shape[1])
+    inner = pa.ListArray.from_arrays(pa.array(inner_offsets), pa.array(flat.ravel()))
+    return pa.ListArray.from_arrays(_offsets(arrays), inner)
+
+
+def _offsets(arrays: Sequence[np.ndarray]) -> pa.Array:
+    return pa.array(np.cumsum([0, *map(len, arrays)], dtype=np.int32))
+
+
+def _split(flat: np.ndarray, lists: pa.ListArray) -> list[np.ndarray]:
+    """The parts of `flat` that belong to the rows of a list column."""
+    offsets = lists.offsets.to_numpy()
+    return np.split(flat, (offsets - offsets[0])[1:-1])

@@ -1,0 +1,135 @@
+"""The held-out predictions of all arms, over the same items and the same folds: what every comparison starts from.
+
+Predictions come in one file for each encoder and one for the controls. Before they are compared they must agree on
+the items, their classes and groups, and the folds. A file that was made before something changed is refused here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from trajprobe.artifacts.predictions import ArmPredictions, Predictions
+from trajprobe.compare.random_effects import MeanEstimate, group_scores, two_way_mean, with_minimum_error
+from trajprobe.core import paths
+from trajprobe.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """An encoder at one layer and pooling: the pretrained arm against the random initialisations, in order."""
+
+    pretrained: ArmPredictions
+    random: list[ArmPredictions]
+
+
+@dataclass(frozen=True)
+class PairedPredictions:
+    """All arms over N held-out items.
+
+    y: (N,) integers into `classes`; groups: (N,) integers 0..G-1; contrasts: by encoder, its headline first; controls:
+    by name. l2_grid: both ends of the probe's grid. split_half_counts: (B, 2, K) items of each class that are tested in
+    each half of B split halves. features: metadata of each encoder's features.
+    """
+
+    y: np.ndarray
+    groups: np.ndarray
+    classes: list[str]
+    contrasts: dict[str, list[Contrast]]
+    controls: dict[str, ArmPredictions]
+    l2_grid: tuple[float, float]
+    split_half_counts: np.ndarray
+    features: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def n_groups(self) -> int:
+        return int(self.groups.max()) + 1
+
+    @property
+    def chance(self) -> float:
+        """The accuracy of always naming the most frequent class."""
+        return float(np.bincount(self.y).max() / len(self.y))
+
+    def correct(self, arm: ArmPredictions) -> np.ndarray:
+        """(R, N) whether each held-out prediction is correct."""
+        return arm.predicted == self.y
+
+    def item_accuracy(self, arms: Sequence[ArmPredictions]) -> np.ndarray:
+        """(A, N) fraction of repeats in which each of A arms classifies each item correctly."""
+        return np.stack([self.correct(arm).mean(axis=0) for arm in arms])
+
+    def accuracy(self, arms: Sequence[ArmPredictions]) -> MeanEstimate:
+        """Accuracy averaged over `arms`, with its uncertainty over groups of items, training items and arms."""
+        return self._estimate(self.item_accuracy(arms), self._half_accuracy(arms, slice(None)), slice(None))
+
+    def difference(
+        self, arms: Sequence[ArmPredictions], others: Sequence[ArmPredictions], class_index: int | None = None
+    ) -> MeanEstimate:
+        """Mean accuracy of `arms` minus that of `others`, on all items or on those of one class.
+
+        One of the two is a single arm, which is compared with each of the others on the same items.
+        """
+        items = slice(None) if class_index is None else self.y == class_index
+        classes = slice(None) if class_index is None else slice(class_index, class_index + 1)
+        scores = self.item_accuracy(arms) - self.item_accuracy(others)
+        halves = self._half_accuracy(arms, classes) - self._half_accuracy(others, classes)
+        return with_minimum_error(self._estimate(scores, halves, items), len(np.unique(self.groups[items])))
+
+    def _estimate(self, scores: np.ndarray, halves: np.ndarray, items: np.ndarray | slice) -> MeanEstimate:
+        groups = np.unique(self.groups[items], return_inverse=True)[1]
+        return two_way_mean(group_scores(scores[:, items], groups), halves)
+
+    def _half_accuracy(self, arms: Sequence[ArmPredictions], classes: slice) -> np.ndarray:
+        """(B, 2) mean accuracy in each half, for the splits in which both halves hold out anything."""
+        held_out = self.split_half_counts[:, :, classes].sum(axis=2)
+        correct = np.mean([arm.split_half_hits[:, :, classes].sum(axis=2) for arm in arms], axis=0)
+        useful = (held_out > 0).all(axis=1)
+        return np.asarray(correct[useful] / held_out[useful])
+
+
+def pair_predictions(files: Mapping[str, Predictions]) -> PairedPredictions:
+    """Bring the files together: `files` by encoder, and the controls under their name.
+
+    Raises UserError if two files disagree on items, labels, groups, folds or split halves, or an encoder lacks an arm.
+    """
+    first_name, first = next(iter(files.items()))
+    for name, other in files.items():
+        for what, same in (
+            ("items", other.items == first.items and other.item_ids == first.item_ids),
+            ("labels", other.classes == first.classes and np.array_equal(other.y, first.y)),
+            ("groups", other.groups == first.groups),
+            ("folds", all(np.array_equal(arm.fold, first.arms[0].fold) for arm in other.arms)),
+            ("split halves", np.array_equal(other.split_half_counts, first.split_half_counts)),
+        ):
+            if not same:
+                raise UserError(
+                    f"data/predictions: {name} and {first_name} were probed with different {what}, so their arms "
+                    "cannot be compared; run `dvc repro`, which updates all predictions"
+                )
+    encoders = [name for name in files if name != paths.CONTROLS]
+    return PairedPredictions(
+        y=first.y,
+        groups=np.unique(np.asarray(first.groups, dtype=object), return_inverse=True)[1],
+        classes=first.classes,
+        contrasts={encoder: _contrasts(encoder, files[encoder].arms) for encoder in encoders},
+        controls={each.arm.encoder: each for each in files[paths.CONTROLS].arms},
+        l2_grid=first.l2_grid,
+        split_half_counts=first.split_half_counts,
+        features={encoder: files[encoder].features for encoder in encoders},
+    )
+
+
+def _contrasts(encoder: str, arms: Sequence[ArmPredictions]) -> list[Contrast]:
+    contrasts = []
+    for place in dict.fromkeys((each.arm.layer, each.arm.pooling) for each in arms):
+        here = [each for each in arms if (each.arm.layer, each.arm.pooling) == place]
+        pretrained = [each for each in here if each.arm.arm == "pretrained"]
+        random = [each for each in here if each.arm.arm == "random"]
+        if len(pretrained) != 1 or not random:
+            raise UserError(
+                f"{paths.predictions(encoder)}: {'/'.join(place)}: expected one pretrained arm and at least one "
+                f"random arm, found {len(pretrained)} and {len(random)}; run `dvc repro -f probe@{encoder}`"
+            )
+        contrasts.append(Contrast(pretrained[0], random))
+    return contrasts

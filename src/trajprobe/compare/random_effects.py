@@ -1,0 +1,139 @@
+"""The mean of a table of random seeds (rows) by groups of items (columns), with both factors random.
+
+The gain of pretraining is such a mean: entry (s, g) is the accuracy of the pretrained arm on group g minus that of
+random initialisation s. Neither these items nor these seeds are of interest in themselves. Both are samples, and the
+uncertainty of the mean must cover other items and other seeds. This is the analysis of two crossed random factors:
+Clark, The language-as-fixed-effect fallacy, J. Verbal Learning and Verbal Behavior 12, 1973; Hillis, A comparison of
+denominator degrees of freedom methods for multiple observer ROC analysis, Statistics in Medicine 26, 2007, where
+readers and cases stand for seeds and items.
+
+Items enter a second time, as training items of the probes, and no table of test results shows how much other training
+items would change (Bengio & Grandvalet, No unbiased estimator of the variance of k-fold cross-validation, JMLR 5,
+2004). That part is estimated from split halves of the items: see `two_way_mean`.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import t
+
+# Training on half of the items adds this many times the variance that training on all of them adds. Where training
+# items abound, accuracy is flat around the best probe: the effect of another sample falls with their number and its
+# variance with the square, hence 4. Where items are few beside the features it is down to 2, as for any mean. The value
+# between the two was chosen on simulated studies (benchmarks/calibration.md).
+TRAINING_DIVISOR = 3
+# A standard error is at least this fraction of one group: a finite sample without variation does not prove that the
+# population has none.
+MIN_ERROR_GROUPS = 0.5
+# The standard error of a difference between arms is at least this many groups. For something that never occurred in G
+# groups there is an exact one-sided upper bound of 95 %, 3.0 / G, and of 97.5 %, 3.7 / G (Hanley & Lippman-Hand, If
+# nothing goes wrong, is everything all right?, JAMA 249, 1983). Two standard errors of 1.9 / G reach the second.
+MIN_DIFFERENCE_ERROR_GROUPS = 1.9
+# Groups on which arms are assumed to disagree besides, before they are called equal: see `with_unseen_disagreements`.
+UNSEEN_DISAGREEMENTS = 3
+
+
+@dataclass(frozen=True)
+class MeanEstimate:
+    """A mean, its standard error, and the degrees of freedom of Student's t for (estimate - true mean) / error."""
+
+    mean: float
+    error: float
+    df: float
+
+
+def group_scores(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """(S, N) values of items -> (S, G) scores of groups, whose mean over groups is the mean over items.
+
+    groups: (N,) integers 0..G-1. Items of a group are not independent, so groups are the units that count. Where they
+    differ in size the mean over items is a ratio of two sums over groups, total of the values over number of items.
+    Its variance is that of the mean of the linearised residuals (Cochran, Sampling Techniques, 1977, section 6.4),
+        score_g = mean + (total_g - mean * size_g) * G / N,
+    which for groups of equal size is the mean of the group.
+    """
+    values = np.atleast_2d(values)
+    sizes = np.bincount(groups)
+    totals = np.stack([np.bincount(groups, row, len(sizes)) for row in values])
+    mean = values.mean()
+    return mean + (totals - mean * sizes) * (len(sizes) / values.shape[1])
+
+
+def two_way_mean(scores: np.ndarray, halves: np.ndarray | None = None) -> MeanEstimate:
+    """The grand mean of (S, G) scores, with its uncertainty over both factors; with one seed, over groups alone.
+
+    halves: (B, 2) the same mean in both halves of B random splits of the items. Without them the training items count
+    as fixed, and the error is too small for other ones.
+
+    The model is score_sg = mean + seed_s + group_g + interaction_sg, all terms random with variances a, b and c. The
+    expected mean squares of the two-way table are
+        MS_seeds = c + G a,    MS_groups = c + S b,    MS_both = c,
+    so that the variance of the grand mean is
+        a / S + b / G + c / (S G) = (MS_groups + MS_seeds - MS_both) / (S G).
+    As in Hillis (2007), a negative estimate of a, MS_seeds < MS_both, counts as zero.
+    """
+    seeds, groups = scores.shape
+    mean = float(scores.mean())
+    of_groups, of_seeds = scores.mean(axis=0) - mean, scores.mean(axis=1) - mean
+    df_groups = max(groups - 1, 1)
+    ms_groups = seeds * (of_groups**2).sum() / df_groups
+    # `total` is S G times the variance of the mean. Satterthwaite (Biometrics Bulletin 2, 1946) approximates the
+    # distribution of a sum of independent mean squares by a scaled chi-squared one with
+    #     total^2 / sum_i(MS_i^2 / df_i)
+    # degrees of freedom. Where MS_both is subtracted from little this can fall below what any one part has by itself,
+    # so it is kept at or above the smallest of those.
+    total, denominator, smallest_df = ms_groups, ms_groups**2 / df_groups, df_groups
+    if seeds > 1:
+        residual = scores - mean - of_groups - of_seeds[:, None]
+        ms_seeds = groups * (of_seeds**2).sum() / (seeds - 1)
+        ms_both = (residual**2).sum() / (df_groups * (seeds - 1))
+        if ms_seeds > ms_both:
+            total += ms_seeds - ms_both
+            smallest_df = min(smallest_df, seeds - 1)
+            denominator += ms_seeds**2 / (seeds - 1) + ms_both**2 / (df_groups * (seeds - 1))
+    if halves is not None and len(halves):
+        # Two halves share neither training nor test items, so half of their squared difference estimates the variance
+        # of one half's mean. The test items explain twice MS_groups / (S G) of it, because a half has G / 2 groups.
+        # The rest is due to the half's training items.
+        of_half = float(np.mean((halves[:, 0] - halves[:, 1]) ** 2)) / 2 * groups * seeds
+        training = max(0.0, of_half - 2 * ms_groups) / TRAINING_DIVISOR
+        total += training
+        denominator += training**2 / len(halves)
+        smallest_df = min(smallest_df, len(halves))
+    df = max(total**2 / denominator, smallest_df) if denominator > 0 else df_groups
+    error = (total / (groups * seeds)) ** 0.5
+    return MeanEstimate(mean, max(float(error), MIN_ERROR_GROUPS / groups), float(df))
+
+
+def interval(estimate: MeanEstimate, confidence: float) -> tuple[float, float, float]:
+    """Both ends of the interval of the mean, and the two-sided p-value of a true mean of zero.
+
+    The p-value is below 1 - confidence exactly where the interval excludes zero.
+    """
+    half = float(t.ppf((1 + confidence) / 2, estimate.df)) * estimate.error
+    p_value = float(2 * t.sf(abs(estimate.mean) / estimate.error, estimate.df))
+    return estimate.mean - half, estimate.mean + half, p_value
+
+
+def p_value_greater(estimate: MeanEstimate, bound: float) -> float:
+    """One-sided p-value: small where the true mean is greater than `bound`."""
+    return float(t.sf((estimate.mean - bound) / estimate.error, estimate.df))
+
+
+def with_minimum_error(estimate: MeanEstimate, groups: int) -> MeanEstimate:
+    """The estimate of a difference between arms over G groups: its error is at least 1.9 / G.
+
+    Arms that agree on all items of a finite sample may still differ on others.
+    """
+    return replace(estimate, error=max(estimate.error, MIN_DIFFERENCE_ERROR_GROUPS / groups))
+
+
+def with_unseen_disagreements(estimate: MeanEstimate, groups: int) -> MeanEstimate:
+    """The estimate from which arms may be called equal: as if they disagreed on three more groups.
+
+    Near the ceiling two arms differ on a handful of groups, all in favour of one, and the next sample may hold twice as
+    many. So groups are added to those on which they differ, as Bonett & Price add two (Adjusted Wald confidence
+    interval for a difference of binomial proportions based on paired data, J. Educational and Behavioral Statistics 37,
+    2012). With three, arms whose true gain is just the bound of equivalence are called equal in about one study of
+    twenty or fewer, whatever the number of groups (benchmarks/calibration.md).
+    """
+    return replace(estimate, error=(estimate.error**2 + UNSEEN_DISAGREEMENTS / groups**2) ** 0.5)

@@ -1,0 +1,41 @@
+"""Stage `compare`: predictions -> metrics/, the gain of pretraining with its uncertainty and a verdict."""
+
+from collections.abc import Sequence
+
+from trajprobe.artifacts.metrics import (
+    ARM_COLUMNS,
+    CLASS_COLUMNS,
+    CONFUSION_COLUMNS,
+    ORDER_COLUMNS,
+    RELIABILITY_COLUMNS,
+    write_summary,
+    write_table,
+)
+from trajprobe.artifacts.predictions import read_predictions
+from trajprobe.compare import tables
+from trajprobe.compare.checks import refuse_leakage
+from trajprobe.compare.paired_predictions import pair_predictions
+from trajprobe.compare.params import CompareParams
+from trajprobe.compare.verdict import judge
+from trajprobe.core import paths
+
+
+def run(settings: CompareParams, encoders: Sequence[str], weights: str) -> str:
+    """Compare the arms of every encoder and write metrics/; returns the verdict on the first, in plain sentences.
+
+    Raises UserError if predictions are missing or do not fit together, or if labels leak.
+    """
+    paired = pair_predictions(
+        {name: read_predictions(paths.predictions(name)) for name in (*encoders, paths.CONTROLS)}
+    )
+    refuse_leakage(paired)
+    judged = judge(paired, settings)
+    headline = judged[encoders[0]][0]
+    write_summary(paths.SUMMARY, tables.summarise(paired, encoders[0], headline, weights, settings))
+    write_table(paths.ARMS, ARM_COLUMNS, tables.arm_rows(paired, judged, settings.confidence))
+    write_table(paths.CONFUSION, CONFUSION_COLUMNS, tables.confusion_rows(paired))
+    write_table(paths.PER_CLASS, CLASS_COLUMNS, tables.per_class_rows(paired, settings.confidence))
+    write_table(paths.RELIABILITY, RELIABILITY_COLUMNS, tables.reliability_rows(paired))
+    write_table(paths.ORDER, ORDER_COLUMNS, tables.order_rows(paired))
+    verdict = headline.verdict
+    return verdict.sentence + (f" Warning: {verdict.warning}" if verdict.warning else "")

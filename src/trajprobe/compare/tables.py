@@ -1,0 +1,197 @@
+"""The comparison as the summary and the rows of the five tables of metrics/ (columns: artifacts/metrics.py)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from trajprobe.artifacts.metrics import Summary
+from trajprobe.artifacts.predictions import ArmPredictions
+from trajprobe.compare.checks import COORDINATES, HASH_NOISE, fraction_at_edge
+from trajprobe.compare.classical_tests import holm
+from trajprobe.compare.gain import gain_interval
+from trajprobe.compare.paired_predictions import Contrast, PairedPredictions
+from trajprobe.compare.params import CompareParams
+from trajprobe.compare.scores import reliability, score, wilson_interval
+from trajprobe.compare.verdict import JudgedContrast
+
+TableRow = dict[str, Any]
+Judged = Mapping[str, Sequence[JudgedContrast]]  # by encoder, the headline first
+
+
+def summarise(
+    paired: PairedPredictions, encoder: str, judged: JudgedContrast, weights: str, settings: CompareParams
+) -> Summary:
+    """The summary of the headline contrast; its scores are those of the arm that `weights` names."""
+    gain, contrast, verdict = judged.gain, judged.contrast, judged.verdict
+    arms = [contrast.pretrained] if weights == "pretrained" else contrast.random
+    random_accuracies = [float(paired.correct(arm).mean()) for arm in contrast.random]
+    summary: dict[str, Any] = {
+        "encoder": encoder,
+        "weights": weights,
+        "n_items": len(paired.y),
+        "n_classes": len(paired.classes),
+        "chance": paired.chance,
+        **_scores(paired, arms, settings.confidence),
+        "random_inits": gain.seeds,
+        "random_accuracy": float(np.mean(random_accuracies)),
+        "random_accuracy_sd": float(np.std(random_accuracies, ddof=1)) if gain.seeds > 1 else 0.0,
+        "gain": gain.value,
+        "gain_ci_low": gain.low,
+        "gain_ci_high": gain.high,
+        "gain_bootstrap_low": gain.bootstrap_low,
+        "gain_bootstrap_high": gain.bootstrap_high,
+        "p_value": gain.p_value,
+        "p_adjusted": judged.p_adjusted,
+        "verdict": verdict.word,
+        "confounded": verdict.confounded,
+        "minimum_detectable_gain": gain.detectable,
+        "rank": gain.rank,
+        "mcnemar_p": gain.mcnemar_p,
+        "hedges_g": gain.hedges_g,
+        "sentence": verdict.sentence,
+        "warning": verdict.warning,
+    }
+    if gain.resampled is not None:
+        hurts, same, helps = gain.resampled.rope(settings.rope)
+        summary |= {
+            "resampled_t_p": gain.resampled.p_value,
+            "probability_hurts": hurts,
+            "probability_no_difference": same,
+            "probability_helps": helps,
+        }
+    for name in (COORDINATES, HASH_NOISE):
+        if name in paired.controls:
+            summary[f"{name}_accuracy"] = float(paired.correct(paired.controls[name]).mean())
+    return Summary(**summary)
+
+
+def _scores(paired: PairedPredictions, arms: Sequence[ArmPredictions], confidence: float) -> dict[str, float]:
+    """All scores averaged over arms and repeats, with the interval of the accuracy."""
+    each = [
+        asdict(score(paired.y, predicted, probability))
+        for arm in arms
+        for predicted, probability in zip(arm.predicted, arm.probability, strict=True)
+    ]
+    mean = {name: float(np.mean([scores[name] for scores in each])) for name in each[0]}
+    low, high = wilson_interval(paired.accuracy(arms), paired.n_groups, confidence)
+    return {**mean, "accuracy_ci_low": low, "accuracy_ci_high": high}
+
+
+def arm_rows(paired: PairedPredictions, judged: Judged, confidence: float) -> Iterable[TableRow]:
+    """arms.csv: a row for every arm of every encoder, headline first, then the controls."""
+    for contrasts in judged.values():
+        for each in contrasts:
+            yield _arm_row(paired, each.contrast.pretrained, confidence) | {
+                "gain": each.gain.value,
+                "gain_ci_low": each.gain.low,
+                "gain_ci_high": each.gain.high,
+                "p_value": each.gain.p_value,
+                "p_adjusted": each.p_adjusted,
+                "verdict": each.verdict.word,
+                "confounded": int(each.verdict.confounded),
+                "warning": each.verdict.warning,
+            }
+            for arm in each.contrast.random:
+                yield _arm_row(paired, arm, confidence)
+    for arm in paired.controls.values():
+        yield _arm_row(paired, arm, confidence)
+
+
+def _arm_row(paired: PairedPredictions, arm: ArmPredictions, confidence: float) -> TableRow:
+    return {
+        **asdict(arm.arm),
+        **_scores(paired, [arm], confidence),
+        "l2": float(np.median(arm.l2)),
+        "l2_at_edge": fraction_at_edge(paired, [arm]),
+    }
+
+
+def confusion_rows(paired: PairedPredictions) -> Iterable[TableRow]:
+    """confusion.csv: actual and predicted class of each item in the first repeat, for every arm of each headline."""
+    for encoder, contrast in _headlines(paired):
+        for arm in (contrast.pretrained, *contrast.random):
+            for actual, predicted in zip(paired.y, arm.predicted[0], strict=True):
+                yield {
+                    "encoder": encoder,
+                    "arm": arm.arm.arm,
+                    "actual": paired.classes[actual],
+                    "predicted": paired.classes[predicted],
+                }
+
+
+def per_class_rows(paired: PairedPredictions, confidence: float) -> Iterable[TableRow]:
+    """per_class.csv: a row for each class with held-out items, in the order of the classes, of each headline.
+
+    The gain of a class is that on its items alone, and the gains of all classes, weighted by their items, add up to the
+    gain of the study. An interval covers one class at a time; to look for classes that stand out, use `p_value_holm`,
+    which is corrected for the number of an encoder's classes. A class may be recognised more often because it is named
+    more often, at the cost of the others: the confusion matrices show that.
+    """
+    present = np.unique(paired.y).tolist()
+    for encoder, contrast in _headlines(paired):
+        gains = [_class_gain(paired, contrast, class_index, confidence) for class_index in present]
+        adjusted = holm([gain["p_value"] for gain in gains])
+        for class_index, gain, p_value in zip(present, gains, adjusted, strict=True):
+            yield {"encoder": encoder, "label": paired.classes[class_index], **gain, "p_value_holm": p_value}
+
+
+def _class_gain(
+    paired: PairedPredictions, contrast: Contrast, class_index: int, confidence: float
+) -> TableRow:
+    own = paired.y == class_index
+    estimate = paired.difference([contrast.pretrained], contrast.random, class_index)
+    low, high, p_value = gain_interval(estimate, confidence)
+    return {
+        "items": int(own.sum()),
+        "pretrained": float(paired.item_accuracy([contrast.pretrained])[:, own].mean()),
+        "random": float(paired.item_accuracy(contrast.random)[:, own].mean()),
+        "gain": estimate.mean,
+        "gain_ci_low": low,
+        "gain_ci_high": high,
+        "p_value": p_value,
+    }
+
+
+def reliability_rows(paired: PairedPredictions) -> Iterable[TableRow]:
+    """reliability.csv: a row for each bin of confidence, for both arms of each headline.
+
+    Reliability diagrams are drawn from it (Murphy & Winkler, Reliability of subjective probability forecasts of
+    precipitation and temperature, Applied Statistics 26, 1977). items: averaged over repeats and initialisations, so
+    that an arm's sum to N. An empty bin has neither confidence nor accuracy. All repeats and initialisations are
+    pooled, so the calibration error of a diagram is never above `ece` in arms.csv, which is averaged over them.
+    """
+    for encoder, contrast in _headlines(paired):
+        for arms in ([contrast.pretrained], contrast.random):
+            for row in _bins(paired, arms):
+                yield {"encoder": encoder, "arm": arms[0].arm.arm, **row}
+
+
+def _bins(paired: PairedPredictions, arms: Sequence[ArmPredictions]) -> Iterable[TableRow]:
+    predicted = np.concatenate([arm.predicted.ravel() for arm in arms])
+    probability = np.concatenate([arm.probability.reshape(-1, arm.probability.shape[-1]) for arm in arms])
+    runs = len(predicted) // len(paired.y)
+    found = reliability(np.tile(paired.y, runs), predicted, probability)
+    bins = len(found.count)
+    for number, (count, confidence, accuracy) in enumerate(
+        zip(found.count, found.confidence, found.accuracy, strict=True)
+    ):
+        row = {"bin_low": number / bins, "bin_high": (number + 1) / bins, "items": float(count / runs)}
+        yield row | ({"confidence": float(confidence), "accuracy": float(accuracy)} if count else {})
+
+
+def order_rows(paired: PairedPredictions) -> Iterable[TableRow]:
+    """order.csv: a row for both arms of each encoder at each layer and pooling.
+
+    The ratios were measured when the features were extracted, and came with them.
+    """
+    for encoder, features in paired.features.items():
+        for arm in ("pretrained", "random"):
+            for place, ratios in features["order"][arm].items():
+                layer, _, pooling = place.rpartition("/")
+                yield {"encoder": encoder, "arm": arm, "layer": layer, "pooling": pooling, **ratios}
+
+
+def _headlines(paired: PairedPredictions) -> Iterable[tuple[str, Contrast]]:
+    return ((encoder, contrasts[0]) for encoder, contrasts in paired.contrasts.items())

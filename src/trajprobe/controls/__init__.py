@@ -1,0 +1,1 @@
+"""Stage `controls`: features that need no encoder."""

@@ -1,0 +1,1 @@
+"""Vision models of the transformers library, each described by its card alone."""

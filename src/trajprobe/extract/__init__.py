@@ -1,0 +1,1 @@
+"""Stage `extract`: the frozen encoder over all clips, pretrained and at random initialisations."""

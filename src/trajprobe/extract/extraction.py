@@ -1,0 +1,212 @@
+"""The arms of an encoder, what identifies their features, and running them over all clips.
+
+An arm is the encoder with one set of weights: pretrained, or one random initialisation. A shard is what one arm gives
+for a run of consecutive clips. Shards are kept in a cache, under a key made of three parts: the identity of the
+settings, that of the arm (both JSON), and the digest of the clips. Everything that decides a feature is in one of
+them, but for the batch size, which changes the last digits only.
+
+One model and one shard of clips are in memory at a time, whatever the number of clips. A model is built only if a
+shard is missing from the cache, so a repeated run costs the reading of the clips.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from trajprobe.artifacts.clips import Clips
+from trajprobe.artifacts.encoder_card import EncoderCard
+from trajprobe.core import files
+from trajprobe.core.errors import UserError
+from trajprobe.core.progress import Advance
+from trajprobe.core.schema import nearest
+from trajprobe.encoders.protocol import Calibrated, Encoder
+from trajprobe.encoders.random_arm import evenly_spaced
+from trajprobe.encoders.registry import code_digest, family
+from trajprobe.extract import pooling
+from trajprobe.extract.params import ExtractParams
+from trajprobe.extract.shard_cache import ShardCache, shard_key
+
+SHARD = 64  # clips: the most that a killed run loses
+CALIBRATION = 64  # clips, evenly spaced, on which a random arm may estimate its statistics
+
+
+@dataclass(frozen=True)
+class ExtractSettings:
+    """What is taken from all arms alike, and how.
+
+    layers, poolings: the first of each is the headline's. batch: clips in one pass through the encoder; 8 of 128
+    pixels take about 3 GB with the largest encoder.
+    """
+
+    layers: Sequence[str]
+    poolings: Sequence[str]
+    identity: Mapping[str, Any]
+    device: torch.device
+    batch: int
+
+    @property
+    def representations(self) -> list[str]:
+        """The names "<layer>/<pooling>" of what is extracted."""
+        return [f"{layer}/{pooling}" for layer in self.layers for pooling in self.poolings]
+
+
+@dataclass(frozen=True)
+class EncoderArm:
+    """build: makes the encoder, ready to run on the device."""
+
+    name: str
+    identity: Mapping[str, Any]
+    build: Callable[[], Encoder]
+
+
+def extract_settings(
+    params: ExtractParams, card: EncoderCard, device: torch.device, batch: int
+) -> ExtractSettings:
+    """The settings for the encoder of `card`. Raises UserError for a pooling that does not exist."""
+    layers = chosen(params.layer, card.features.layer)
+    poolings = chosen(params.pooling, card.features.pooling)
+    for name in poolings:
+        pooling.check_pooling(name)
+    libraries = [np.__version__, torch.__version__]
+    if card.family == "transformers":
+        libraries.append(version("transformers"))
+    identity = {
+        "family": card.family,
+        "architecture": card.architecture,
+        "preprocessing": card.input.model_dump(),
+        "layers": layers,
+        "poolings": poolings,
+        "precision": "float32",
+        "code": [code_digest(card.family), files.sha256(pooling.__file__)],
+        "libraries": libraries,
+        "device": device.type,
+    }
+    return ExtractSettings(layers, poolings, identity, device, batch)
+
+
+def chosen(wanted: Sequence[str], by_card: Sequence[str]) -> list[str]:
+    """The layers or poolings in effect, each once: `card` in params.yaml stands for those of the encoder's card."""
+    names = [name for item in wanted for name in (by_card if item == "card" else [item])]
+    return list(dict.fromkeys(names))
+
+
+def encoder_arms(
+    card: EncoderCard, folder: Path, seeds: Sequence[int], clips: Clips, device: torch.device
+) -> list[EncoderArm]:
+    """The pretrained arm, then a random arm for each of `seeds`. folder: the weights, as `fetch` left them."""
+    module = family(card.family)
+    weights = weights_digest(folder)
+    arms = [EncoderArm("pretrained", {"weights": weights}, partial(module.load, card, folder, device))]
+    # Only a built encoder shows whether it is calibrated; the clips for it are always part of the key.
+    calibration = clips_digest(sample_clips(clips, CALIBRATION))
+    for seed in seeds:
+        identity = {
+            "seed": seed,
+            "calibration": calibration,
+            "random": card.features.random.model_dump(),
+            "folder": weights,  # it may hold the architecture, and what the random arm keeps of the pretraining
+        }
+        build = partial(module.initialise, card, folder, seed, device)
+        arms.append(EncoderArm(f"random {seed}", identity, calibrated(build, clips, device)))
+    return arms
+
+
+def calibrated(build: Callable[[], Encoder], clips: Clips, device: torch.device) -> Callable[[], Encoder]:
+    """`build`, followed by the estimation of statistics for the encoders that need it."""
+
+    def ready() -> Encoder:
+        encoder = build()
+        if isinstance(encoder, Calibrated):
+            encoder.calibrate(torch.from_numpy(sample_clips(clips, CALIBRATION)).to(device))
+        return encoder
+
+    return ready
+
+
+def extract_shards(
+    clips: Clips,
+    arms: Sequence[EncoderArm],
+    settings: ExtractSettings,
+    cache: ShardCache,
+    advance: Advance,
+) -> Iterator[tuple[int, int, dict[str, np.ndarray]]]:
+    """Yield (index of the arm, first row, {"<layer>/<pooling>": float32 (n, D)}) for every arm and shard, in order.
+
+    advance: called with the number of clips that are done. Raises UserError for a layer that the encoder does not
+    have, and for features that are not finite.
+    """
+    digests = [clips_digest(clips[start : start + SHARD]) for start in range(0, clips.shape[0], SHARD)]
+    for index, arm in enumerate(arms):
+        encoder: Encoder | None = None
+        for number, digest in enumerate(digests):
+            start = number * SHARD
+            count = min(SHARD, clips.shape[0] - start)
+            key = shard_key({**settings.identity, **arm.identity, "clips": digest})
+            arrays = cache.get(key, settings.representations, (count, None))
+            if arrays is None:
+                encoder = encoder or build_encoder(arm, settings.layers)
+                arrays = encode(encoder, clips[start : start + SHARD], settings, arm.name, advance)
+                cache.put(key, arrays)
+            else:
+                advance(count, arm.name)
+            yield index, start, arrays
+
+
+def build_encoder(arm: EncoderArm, layers: Sequence[str]) -> Encoder:
+    """The arm's encoder. Raises UserError, with the nearest names, unless it has all of `layers`."""
+    encoder = arm.build()
+    for layer in layers:
+        if layer not in encoder.layers:
+            raise UserError(f"extract.layer: no layer {layer!r}; {nearest(layer, list(encoder.layers))}")
+    return encoder
+
+
+def encode(
+    encoder: Encoder, clips: np.ndarray, settings: ExtractSettings, arm: str, advance: Advance
+) -> dict[str, np.ndarray]:
+    """{"<layer>/<pooling>": float32 (n, D)} for uint8 clips (n, T, H, W, 3).
+
+    arm: its name, for messages. Raises UserError if a feature is not finite.
+    """
+    parts: dict[str, list[np.ndarray]] = {}
+    with torch.inference_mode():
+        for start in range(0, len(clips), settings.batch):
+            batch = torch.from_numpy(np.ascontiguousarray(clips[start : start + settings.batch]))
+            maps = encoder.encode(batch.to(settings.device), settings.layers)
+            for layer in settings.layers:
+                for name in settings.poolings:
+                    vectors = pooling.pool(name, maps[layer]).float().cpu().numpy()
+                    parts.setdefault(f"{layer}/{name}", []).append(vectors)
+            advance(len(batch), arm)
+    arrays = {name: np.concatenate(vectors) for name, vectors in parts.items()}
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise UserError(
+                f"{name}: the features of the arm {arm!r} contain NaN or infinity; fetch its weights again, or take "
+                "another layer"
+            )
+    return arrays
+
+
+def sample_clips(clips: Clips, most: int) -> np.ndarray:
+    """(n, T, H, W, 3) uint8: at most `most` clips, evenly spaced over all."""
+    return np.concatenate([clips[row : row + 1] for row in evenly_spaced(clips.shape[0], most)])
+
+
+def clips_digest(clips: np.ndarray) -> str:
+    """SHA-256 of the shape and the bytes of uint8 clips."""
+    return hashlib.sha256(repr(clips.shape).encode() + np.ascontiguousarray(clips).tobytes()).hexdigest()
+
+
+def weights_digest(folder: Path) -> str:
+    """SHA-256 of the names and bytes of all files in a weights folder except its provenance."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "provenance.json")
+    listing = "\n".join(f"{path.relative_to(folder).as_posix()} {files.sha256(path)}" for path in paths)
+    return hashlib.sha256(listing.encode()).hexdigest()

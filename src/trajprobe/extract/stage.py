@@ -1,0 +1,69 @@
+"""Stage `extract`: data/videos.zarr and models/<encoder>/weights -> data/features/<encoder>.safetensors."""
+
+import json
+from itertools import chain
+
+from trajprobe.artifacts.clips import open_clips
+from trajprobe.artifacts.encoder_card import load_encoder_card
+from trajprobe.artifacts.features import create_features
+from trajprobe.core import paths
+from trajprobe.core.errors import UserError
+from trajprobe.core.progress import progress
+from trajprobe.encoders.registry import resolve_device
+from trajprobe.extract.extraction import encoder_arms, extract_settings, extract_shards
+from trajprobe.extract.order_sensitivity import measure_order_sensitivity
+from trajprobe.extract.params import ExtractParams
+from trajprobe.extract.shard_cache import ShardCache
+
+
+def run(params: ExtractParams, encoder: str, device: str | None, batch: int) -> str:
+    """Write the features of the pretrained and of all random arms of `encoder`; returns a line that describes them.
+
+    device: its name for torch, or None (see `resolve_device`). batch: clips in one pass. Raises UserError if the
+    weights are missing or do not fit the card, and if the encoder does not take the clips or the params.
+    """
+    card = load_encoder_card(encoder)
+    weights = paths.weights(encoder)
+    if not (weights / "provenance.json").is_file():
+        raise UserError(f"{weights}: is missing; run `dvc repro fetch@{encoder}`")
+    clips = open_clips(paths.VIDEOS)
+    total = clips.shape[0]
+    seeds = [params.seed + index for index in range(params.random_inits)]
+    settings = extract_settings(params, card, resolve_device(device), batch)
+    arms = encoder_arms(card, weights, seeds, clips, settings.device)
+    cache = ShardCache(paths.cache_folder() / "features")
+    target = paths.features(encoder)
+    description = f"extracting with {encoder} on {settings.device}"
+    with progress(description, total * len(arms), "clips") as advance:
+        # Before the shards, because the encoder of the arm in progress stays in memory while its shards are made.
+        order = {
+            name: measure_order_sensitivity(arm, clips, card.input, settings, cache)
+            for name, arm in (("pretrained", arms[0]), ("random", arms[1]))
+        }
+        shards = extract_shards(clips, arms, settings, cache, advance)
+        first = next(shards)  # gives the widths
+        widths = {name: array.shape[1] for name, array in first[2].items()}
+        shapes: dict[str, tuple[int, ...]] = {}
+        for name, width in widths.items():
+            shapes[f"pretrained/{name}"] = (total, width)
+            shapes[f"random/{name}"] = (len(seeds), total, width)
+        metadata = {
+            "items": clips.items,
+            "layers": list(settings.layers),
+            "poolings": list(settings.poolings),
+            "seeds": seeds,
+            "weights": arms[0].identity["weights"],
+            "card": card.model_dump(),
+            "provenance": json.loads((weights / "provenance.json").read_text(encoding="utf-8")),
+            "order": order,
+        }
+        with create_features(target, shapes, metadata) as put:
+            for index, start, arrays in chain([first], shards):
+                for name, array in arrays.items():
+                    if index == 0:
+                        put(f"pretrained/{name}", start, array)
+                    else:
+                        put(f"random/{name}", (index - 1) * total + start, array)
+    cache.prune()
+    columns = ", ".join(f"{name} ({width} numbers)" for name, width in widths.items())
+    return f"{target}: {total} clips, pretrained and {len(seeds)} random initialisations, {columns}"

@@ -1,1 +1,0 @@
-"""Feature vectors: pooling, extraction, the cache of finished shards, and the controls."""

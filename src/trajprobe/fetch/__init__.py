@@ -1,0 +1,1 @@
+"""Stage `fetch`: an encoder's weights, obtained, verified and reduced to what the encoder needs."""

@@ -1,0 +1,47 @@
+"""Stage `fetch@E`: models/E/card.yaml -> models/E/weights/, the encoder's tensors and `provenance.json`."""
+
+from pathlib import Path
+from typing import Any
+
+from trajprobe.artifacts.encoder_card import EncoderCard, load_encoder_card
+from trajprobe.core import paths
+from trajprobe.core.files import atomic, write_json
+from trajprobe.fetch.provenance import PROVENANCE, complete_record, valid_record
+from trajprobe.fetch.resolve import drop_download
+
+
+def run(encoder: str, drop_downloads: bool = False) -> str:
+    """Fill the weights folder as the card says, unless it is intact and made for this card; say what it holds.
+
+    drop_downloads: also remove the original from the download cache.
+    Raises UserError, one line, if the card is wrong or the weights cannot be had whole; then the folder is left alone.
+    """
+    card = load_encoder_card(encoder)
+    record = valid_record(card, paths.weights(encoder))
+    unchanged = "unchanged, " if record else ""
+    if record is None:
+        with atomic(paths.weights(encoder)) as folder:
+            folder.mkdir()
+            record = complete_record(fetch(card, folder), card, folder)
+            write_json(folder / PROVENANCE, record)
+    if drop_downloads:
+        drop_download(card.weights)
+    return f"{encoder}: {unchanged}{record['summary']}"
+
+
+def fetch(card: EncoderCard, folder: Path) -> dict[str, Any]:
+    """Fill the empty `folder` with the weights that the card names, and return the record of their origin.
+
+    The record has a one-line `summary`, and no times or paths: the same weights give the same bytes.
+    Raises UserError if the weights cannot be had whole or do not fit the card.
+    """
+    match card.family:
+        case "placeholder":
+            return {"summary": "no weights: seeded noise"}
+        case "transformers":
+            from trajprobe.fetch.hub_folder import fetch_hub_folder
+
+            return fetch_hub_folder(card, folder)
+    from trajprobe.fetch.state_dict import fetch_state_dict
+
+    return fetch_state_dict(card, folder)

@@ -1,0 +1,57 @@
+"""All of params.yaml: the sections of every stage, checked together before anything runs.
+
+The command line loads this and hands each stage its own section, so that a mistake in the last stage's section is
+found before the first stage has run, and no stage depends on another one's schema.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from trajprobe.analyse.params import AnalyseParams
+from trajprobe.compare.params import CompareParams
+from trajprobe.core import paths
+from trajprobe.core.errors import UserError
+from trajprobe.core.schema import Name, Section, is_unique, load, nearest
+from trajprobe.extract.params import ExtractParams
+from trajprobe.plot.params import PlotParams
+from trajprobe.probe.params import ProbeParams
+from trajprobe.render.params import RenderParams
+from trajprobe.trajectories.params import SynthesisParams, TrajectoriesParams
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    source: Name
+    encoders: Annotated[list[Name], Field(min_length=1), AfterValidator(is_unique)]
+    weights: Literal["pretrained", "random"]
+    synthesis: SynthesisParams
+    trajectories: TrajectoriesParams
+    render: RenderParams
+    extract: ExtractParams
+    probe: ProbeParams
+    analyse: AnalyseParams
+    compare: CompareParams
+    plot: PlotParams
+
+
+def load_params(path: Path = paths.PARAMS) -> Params:
+    """Read and check params.yaml, and that the source and every encoder it names have their cards.
+
+    Raises UserError in one line (see `schema.load`); an unknown name comes with the nearest known ones.
+    """
+    params = load(Params, path)
+    check_cards(params, str(path))
+    return params
+
+
+def check_cards(params: Params, where: str) -> None:
+    """Raises UserError, which `where` opens, if the source or an encoder that `params` name has no card."""
+    encoders = sorted(card.parent.name for card in Path().glob("models/*/card.yaml"))
+    sources = sorted(card.parent.name for card in Path().glob("data/sources/*/card.yaml"))
+    for key, names, known in (("encoders", params.encoders, encoders), ("source", [params.source], sources)):
+        for name in names:
+            if name not in known:
+                raise UserError(f"{where}: {key}: no card for {name!r}; {nearest(name, known)}")

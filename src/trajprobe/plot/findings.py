@@ -1,0 +1,117 @@
+"""What the results show and do not show, in words: the headline, the remarks, and the limits of the conclusion.
+
+Every sentence follows from the numbers that it states, so that the page claims nothing that its figures do not support.
+The verdict, its sentence and its warning come from the comparison and are shown unchanged.
+"""
+
+from trajprobe.artifacts.comparisons import Arms, Comparison
+from trajprobe.artifacts.formatting import counted, percent, points_range
+from trajprobe.plot.encoder_facts import EncoderFacts
+
+KNOWN = {
+    "coordinates": "the trajectories themselves, resampled, without rendering",
+    "pixels": "the pixels of the clips, without an encoder",
+    "random_projection": "a random projection of the pixels",
+    "hash_noise": "nothing: noise seeded by the item's id",
+}
+
+DISORDERED = {
+    "shuffled": "frames shuffled",
+    "reversed": "frames reversed",
+    "static": "one frame repeated",
+}
+
+
+def headline(verdict: str, rope: float) -> str:
+    """The verdict as a heading. rope: a fraction."""
+    return {
+        "helps": "Pretraining helps",
+        "hurts": "Pretraining hurts",
+        "no_difference": f"Pretraining makes no difference beyond ±{100 * rope:g} points",
+        "inconclusive": "Inconclusive: the data do not decide",
+    }[verdict]
+
+
+def lede(comparison: Comparison, held: int, items: int, n_classes: int, source: str) -> str:
+    """One sentence with both accuracies. held: number of items that were held out at least once, of `items`."""
+    own, random = comparison.pretrained.accuracy.value, comparison.random_mean
+    count = f"{items:,}" if held == items else f"{held:,} of {items:,}"
+    return (
+        f"A linear probe on frozen features of {comparison.encoder} reaches a held-out accuracy of {percent(own)} with "
+        f"pretrained weights and {percent(random)} with random weights, on {count} {source} trajectories in "
+        f"{counted(n_classes, 'class')}."
+    )
+
+
+def remarks(arms: Arms, noise: bool) -> list[str]:
+    """What a reader must know beside the headline, most serious first; may be empty.
+
+    noise: the clips show noise instead of the trajectories.
+    """
+    found = []
+    if noise:
+        found.append(
+            "The clips show Gaussian noise (render.content: noise): no encoder can help, and any gain is due to chance."
+        )
+    warned: dict[str, list[str]] = {}
+    for comparison in arms.headlines:
+        warned.setdefault(comparison.warning, []).append(comparison.encoder)
+    several = len(arms.headlines) > 1
+    for warning, encoders in warned.items():
+        if warning:
+            found.append(f"Warning{f' for {_listed(encoders)}' if several else ''}: {warning}")
+    own = arms.headlines[0].pretrained.accuracy
+    better = [arm for arm in arms.controls if arm.accuracy.low > own.high]
+    if better:
+        best = max(better, key=lambda arm: arm.accuracy.value)
+        found.append(
+            f"The control {best.encoder} reaches {percent(best.accuracy.value)}, more than the pretrained encoder: for "
+            "these classes alone, no encoder is needed."
+        )
+    return found
+
+
+def limits(
+    comparison: Comparison, rope: float, detectable: float, synthetic: bool, facts: EncoderFacts
+) -> list[str]:
+    """What cannot be concluded from this comparison.
+
+    rope, detectable: fractions. synthetic: the trajectories were generated, not recorded. facts: of the encoder.
+    """
+    gain = comparison.gain
+    found = []
+    if comparison.verdict == "no_difference":
+        found.append(
+            f"That the gain is zero. It is smaller than ±{100 * rope:g} points, which compare.rope in params.yaml "
+            "defines as too small to matter."
+        )
+    if comparison.verdict == "inconclusive":
+        found.append(
+            f"That pretraining makes no difference. Gains from {points_range(gain.low, gain.high)} points are "
+            "consistent with the data."
+            + (
+                f" A gain of {100 * detectable:.1f} points would have been detected with a power of 80 %."
+                if detectable <= 1
+                else ""
+            )
+        )
+    if not facts.trained:
+        found.append("Anything about pretraining: this encoder has no pretrained weights.")
+    place = ", ".join(filter(None, (comparison.pretrained.layer, comparison.pretrained.pooling)))
+    found += [
+        f"Anything about other encoders, about layers or poolings other than {place or 'this one'}, or about "
+        "fine-tuning. The encoder is frozen and the probe is linear.",
+        "Anything about other renderings of the same trajectories. The number of frames, the size, the view and the "
+        "trail are part of the question.",
+        f"Which part of the pretraining matters. The random arm lacks {facts.lacks}.",
+    ]
+    if synthetic:
+        found.append(
+            "Anything about recorded motion. These trajectories were generated by formulas; trajprobe import reads "
+            "your own."
+        )
+    return found
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

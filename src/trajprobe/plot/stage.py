@@ -1,0 +1,78 @@
+"""Stage `plot`: predictions, metrics, analyses and a few clips -> report/, with its figures and index.html."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from trajprobe.artifacts.analyses import read_analyses
+from trajprobe.artifacts.clips import Clips, open_clips
+from trajprobe.artifacts.comparisons import read_arms, read_bins, read_class_gains
+from trajprobe.artifacts.metrics import read_summary
+from trajprobe.artifacts.predictions import read_predictions
+from trajprobe.artifacts.source_card import load_source_card
+from trajprobe.artifacts.trajectories import items_digest, read_items
+from trajprobe.core import paths
+from trajprobe.core.errors import UserError
+from trajprobe.core.files import atomic
+from trajprobe.plot.clip_sheets import write_class_clips, write_disagreements
+from trajprobe.plot.encoder_facts import describe_encoder
+from trajprobe.plot.figures import write_figures
+from trajprobe.plot.outcomes import count_outcomes
+from trajprobe.plot.page import ClipFacts, ReportData, SourceFacts, render_page
+from trajprobe.plot.params import PlotParams
+
+
+def run(settings: PlotParams, source: str, encoders: Sequence[str], rope: float, confidence: float) -> str:
+    """Draw all figures and write report/index.html; returns a message for the user.
+
+    The folder is replaced as a whole, so it never contains figures of two studies. Raises UserError if a file is
+    missing, broken, or belongs to other items or encoders.
+    """
+    summary = read_summary(paths.SUMMARY)
+    arms = read_arms(paths.ARMS, encoders)
+    predictions = {name: read_predictions(paths.predictions(name)) for name in encoders}
+    outcomes = {name: count_outcomes(own, name) for name, own in predictions.items()}
+    analyses = {name: read_analyses(paths.analyses(name), name) for name in encoders}
+    bins = read_bins(paths.RELIABILITY, encoders)
+    items = read_items(paths.TRAJECTORIES)
+    clips = open_clips(paths.VIDEOS)
+    clips.check_items(items_digest(items.item_ids))
+    card = load_source_card(source)
+    headline = outcomes[encoders[0]]
+    with atomic(paths.REPORT) as folder:
+        folder.mkdir()
+        data = ReportData(
+            summary=summary,
+            arms=arms,
+            outcomes=headline,
+            class_gains=read_class_gains(paths.PER_CLASS, encoders),
+            analyses=analyses,
+            source=SourceFacts(
+                card.name, card.summary, card.citation, card.licence, card.format == "synthetic"
+            ),
+            items=len(items.item_ids),
+            quarantined=_count_rows(paths.QUARANTINE),
+            clip=_clip_facts(clips),
+            encoders=[describe_encoder(own.features) for own in predictions.values()],
+            figures=write_figures(folder, arms, outcomes, bins, analyses, summary.chance, rope),
+            disagreements=write_disagreements(clips, items.item_ids, headline, folder),
+            examples=write_class_clips(clips, items.labels, items.classes, settings.clips_per_class, folder),
+            rope=rope,
+            confidence=confidence,
+        )
+        (folder / "index.html").write_text(render_page(data), encoding="utf-8")
+    return f"{paths.REPORT / 'index.html'}: open it in a browser"
+
+
+def _clip_facts(clips: Clips) -> ClipFacts:
+    _, frames, height, width, _ = clips.shape
+    look = f"view {clips.drawn['view']}, trail {clips.drawn['trail']}"
+    return ClipFacts(frames, height, width, clips.drawn["content"] == "noise", look)
+
+
+def _count_rows(table: Path) -> int:
+    try:
+        with table.open(newline="", encoding="utf-8") as file:
+            return sum(1 for _ in csv.DictReader(file))
+    except OSError as error:
+        raise UserError(f"{table}: cannot be read ({error.strerror}); run `dvc repro trajectories`") from None

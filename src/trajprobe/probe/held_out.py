@@ -1,0 +1,191 @@
+"""Held-out predictions: of every arm in every fold, and of the same probes in split halves of the items.
+
+Folds test every item, but they train on nearly the same items again and again, so no difference between folds or
+repeats shows what other training items would change. Two halves share no item. The items are split into halves at
+random many times, the whole protocol runs in each half, and the difference between the halves estimates the variance
+of its outcome: the conservative estimate of Nadeau & Bengio (Inference for the generalization error, Machine Learning
+52, 2003, section 3.3). `compare.random_effects` uses it.
+
+In a half the penalty is the median of those that the arm's folds chose. It counts per item, so it suits any number of
+them. If folds test every item, that median has seen the items that a half's fold holds out. This can affect only the
+estimate of the variance: the accuracies that are compared come from folds that each chose a penalty on their own
+training part.
+
+Arms, folds and halves are independent of each other, so their fits are spread over processes.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+
+from trajprobe.artifacts.predictions import Arm, ArmPredictions
+from trajprobe.core.parallel import parallel_map
+from trajprobe.probe.folds import Fold, Split, assign_folds, is_published, splits_of
+from trajprobe.probe.logistic import fit_logistic, predict_folds
+
+
+def predict_held_out(
+    arms: Sequence[tuple[Arm, np.ndarray]],
+    y: np.ndarray,
+    n_classes: int,
+    folds: Sequence[Fold],
+    l2_grid: np.ndarray,
+    *,
+    workers: int,
+    advance: Callable[[], None],
+) -> Iterator[ArmPredictions]:
+    """The predictions of each arm, in order, for the items that any fold tests (ascending).
+
+    arms: each with its (N, D) rows. l2_grid: from strong to weak. workers: processes, which change no result.
+    advance: called after every fold of every arm.
+    """
+    tested = np.unique(np.concatenate([fold.test for fold in folds]))
+    repeats = max(fold.repeat for fold in folds) + 1
+    jobs = [(rows, fold) for _, rows in arms for fold in folds]
+
+    def predict(job: tuple[np.ndarray, Fold]) -> tuple[float, np.ndarray]:
+        rows, fold = job
+        fitted = fit_logistic(rows[fold.train], y[fold.train], n_classes, fold.inner, l2_grid)
+        return fitted.l2, fitted.probabilities(rows[fold.test])
+
+    with closing(parallel_map(predict, jobs, workers)) as results:
+        for arm, _ in arms:
+            shape = (repeats, len(tested))
+            predictions = ArmPredictions(
+                arm,
+                fold=np.zeros(shape, np.int32),
+                predicted=np.zeros(shape, np.int32),
+                l2=np.zeros(shape),
+                probability=np.zeros((*shape, n_classes), np.float32),
+            )
+            for fold in folds:
+                l2, probability = next(results)
+                advance()
+                place = fold.repeat, np.searchsorted(tested, fold.test)
+                predictions.fold[place] = fold.fold
+                predictions.l2[place] = l2
+                predictions.probability[place] = probability
+                predictions.predicted[place] = probability.argmax(axis=1)
+            yield predictions
+
+
+STREAM = 2  # of random numbers, apart from those of the folds
+
+
+@dataclass(frozen=True)
+class Half:
+    """int64 positions of the items of a half, and its folds, as positions *within it*."""
+
+    items: np.ndarray
+    folds: list[Split]
+
+
+HalfPair = tuple[Half, Half]
+
+
+def make_split_halves(
+    y: np.ndarray,
+    groups: Sequence[str],
+    splits: Sequence[str],
+    *,
+    split: str,
+    folds: int,
+    count: int,
+    seed: int,
+) -> list[HalfPair]:
+    """`count` random divisions of N items into halves, groups whole and classes even; none if a half is too small.
+
+    A half has at most `folds` folds, and as many as its rarest class has groups; it is too small if that is below
+    two. With a published split it has one fold: its half of the training part and its half of the test part.
+    """
+    group_numbers = _renumbered(np.asarray(groups, dtype=object))
+    divide = _divide_published if is_published(split, splits) else _divide
+    pairs = []
+    for number in range(count):
+        rng = np.random.default_rng([seed, number, STREAM])
+        pair = divide(y, group_numbers, np.asarray(splits, dtype=object), folds, rng)
+        if pair is None:
+            return []
+        pairs.append(pair)
+    return pairs
+
+
+def split_half_hits(
+    arms: Sequence[tuple[np.ndarray, float]],
+    y: np.ndarray,
+    n_classes: int,
+    pairs: Sequence[HalfPair],
+    *,
+    workers: int,
+    advance: Callable[[], None],
+) -> np.ndarray:
+    """(A, B, 2, K) tested items of each class that A arms classify correctly in each half of B pairs.
+
+    arms: (N, D) rows and the penalty of each. workers: processes. advance: called after every half of every arm.
+    """
+
+    def count_hits(job: tuple[np.ndarray, float, Half]) -> np.ndarray:
+        rows, l2, half = job
+        true = y[half.items]
+        predicted = predict_folds(rows[half.items], true, n_classes, half.folds, l2)
+        hits = np.zeros(n_classes, int)
+        for (_, test), classes in zip(half.folds, predicted, strict=True):
+            hits += np.bincount(true[test][classes == true[test]], minlength=n_classes)
+        return hits
+
+    jobs = [(rows, l2, half) for rows, l2 in arms for pair in pairs for half in pair]
+    found = []
+    for hits in parallel_map(count_hits, jobs, workers):
+        found.append(hits)
+        advance()
+    return np.array(found, int).reshape(len(arms), len(pairs), 2, n_classes)
+
+
+def split_half_counts(y: np.ndarray, n_classes: int, pairs: Sequence[HalfPair]) -> np.ndarray:
+    """(B, 2, K) tested items of each class in each half of B pairs."""
+    counts = [
+        np.bincount(y[half.items[np.concatenate([test for _, test in half.folds])]], minlength=n_classes)
+        for pair in pairs
+        for half in pair
+    ]
+    return np.array(counts, int).reshape(len(pairs), 2, n_classes)
+
+
+def _divide(
+    y: np.ndarray, groups: np.ndarray, splits: np.ndarray, folds: int, rng: np.random.Generator
+) -> HalfPair | None:
+    half_of = assign_folds(y, groups, 2, rng)
+    halves = []
+    for side in (0, 1):
+        items = np.flatnonzero(half_of == side)
+        own_y, own_groups = y[items], _renumbered(groups[items])
+        class_of_group = np.unique(np.stack([own_y, own_groups]), axis=1)[0]
+        count = min(folds, int(np.bincount(class_of_group, minlength=int(y.max()) + 1).min()))
+        if count < 2:
+            return None
+        halves.append(Half(items, splits_of(assign_folds(own_y, own_groups, count, rng), count)))
+    return halves[0], halves[1]
+
+
+def _divide_published(
+    y: np.ndarray, groups: np.ndarray, splits: np.ndarray, folds: int, rng: np.random.Generator
+) -> HalfPair | None:
+    test = splits == "test"
+    parts = [np.flatnonzero(test), np.flatnonzero(~test & ~np.isin(groups, groups[test]))]
+    half_of = np.full(len(y), -1)
+    for part in parts:
+        half_of[part] = assign_folds(y[part], _renumbered(groups[part]), 2, rng)
+    halves = []
+    for side in (0, 1):
+        items = np.flatnonzero(half_of == side)
+        tested = test[items]
+        if not tested.any() or len(np.unique(y[items[~tested]])) < len(np.unique(y)):
+            return None
+        halves.append(Half(items, [(np.flatnonzero(~tested), np.flatnonzero(tested))]))
+    return halves[0], halves[1]
+
+
+def _renumbered(groups: np.ndarray) -> np.ndarray:
+    return np.unique(groups, return_inverse=True)[1]

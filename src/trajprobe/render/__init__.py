@@ -1,0 +1,1 @@
+"""Stage `render`: each path becomes a short uint8 RGB clip."""

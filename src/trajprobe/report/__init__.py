@@ -1,1 +1,0 @@
-"""What people see: figures and the report page."""

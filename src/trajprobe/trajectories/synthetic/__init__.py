@@ -1,0 +1,1 @@
+"""Synthetic paths: their motions, the families, and the sampling of items."""

@@ -1,1 +1,0 @@
-"""From a path in space to a short uint8 RGB clip."""
