@@ -1,5 +1,5 @@
-# make run    install what is missing, run the pipeline, show its answer   (about 5 minutes on 2 cores)
-# make test   lint, types and the offline tests                            (about 10 minutes on 2 cores)
+# make run    install what is missing, run the pipeline, show its answer   (about 2 minutes on 2 cores)
+# make test   lint, types and the offline tests                            (about 5 minutes on 2 cores)
 # make lint   lint and types alone
 PYTHON ?= python3
 VENV := .venv

@@ -18,7 +18,13 @@ from trajprobe.artifacts.encoder_card import EncoderCard, Input
 from trajprobe.core.schema import Section, validate
 from trajprobe.encoders.preprocess import prepare
 from trajprobe.encoders.protocol import WEIGHTS_FILE, FeatureMap, tensor_shapes
-from trajprobe.encoders.random_arm import FRAMES, estimated_statistics, evenly_spaced, keep_pretrained
+from trajprobe.encoders.random_arm import (
+    FRAMES,
+    estimated_statistics,
+    evenly_spaced,
+    initialise_he_normal,
+    keep_pretrained,
+)
 
 KERNELS = (3, 5)
 WIDTHS = (32, 64, 128)
@@ -127,10 +133,7 @@ def load(card: EncoderCard, folder: Path, device: torch.device) -> LightASD:
 def initialise(card: EncoderCard, folder: Path, seed: int, device: torch.device) -> LightASD:
     """As published: He-normal convolutions, batch norm at 1 and 0; call `calibrate` before use."""
     model = build_visual_encoder(card)
-    generator = torch.Generator().manual_seed(seed)
-    for module in model.modules():
-        if isinstance(module, nn.Conv3d):
-            nn.init.kaiming_normal_(module.weight, generator=generator)
+    initialise_he_normal(model, seed)
     if card.features.random.keeps_pretrained:
         keep_pretrained(model, folder / WEIGHTS_FILE, card.features.random, seed)
     return LightASD(model.to(device), card.input)

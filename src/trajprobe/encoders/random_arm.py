@@ -29,6 +29,14 @@ POSITIONS = re.compile(r"(pos|position|time|temporal)_embed|relative_position_bi
 FRAMES = 512  # on which batch-norm statistics are estimated, at most
 
 
+def initialise_he_normal(module: nn.Module, seed: int) -> None:
+    """He-normal weights (fan-in, gain of ReLU) for every convolution of `module`, from `seed` alone."""
+    generator = torch.Generator().manual_seed(seed)
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.Conv3d):
+            nn.init.kaiming_normal_(part.weight, generator=generator)
+
+
 def keep_pretrained(module: nn.Module, pretrained: Path, arm: RandomArm, seed: int) -> None:
     """Copy into the freshly initialised `module` what `arm` keeps of the weights in the safetensors file `pretrained`.
 

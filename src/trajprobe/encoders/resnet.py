@@ -21,7 +21,13 @@ from trajprobe.core.errors import UserError
 from trajprobe.core.schema import PositiveInt, Section, validate
 from trajprobe.encoders.preprocess import prepare
 from trajprobe.encoders.protocol import WEIGHTS_FILE, FeatureMap, tensor_shapes
-from trajprobe.encoders.random_arm import FRAMES, estimated_statistics, evenly_spaced, keep_pretrained
+from trajprobe.encoders.random_arm import (
+    FRAMES,
+    estimated_statistics,
+    evenly_spaced,
+    initialise_he_normal,
+    keep_pretrained,
+)
 
 WIDTHS = (16, 32, 64)
 LAYERS = ("stem", "layer1", "layer2", "layer3", "penultimate")
@@ -122,10 +128,7 @@ def load(card: EncoderCard, folder: Path, device: torch.device) -> ResNet:
 def initialise(card: EncoderCard, folder: Path, seed: int, device: torch.device) -> ResNet:
     """As published: He-normal convolutions (fan-in, ReLU gain), batch norm at 1 and 0; call `calibrate` before use."""
     model = network(card)
-    generator = torch.Generator().manual_seed(seed)
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, generator=generator)
+    initialise_he_normal(model, seed)
     if card.features.random.keeps_pretrained:
         keep_pretrained(model, folder / WEIGHTS_FILE, card.features.random, seed)
     return ResNet(model.to(device), card.input)
