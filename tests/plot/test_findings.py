@@ -56,7 +56,7 @@ def test_one_warning_is_written_once_for_all_encoders_that_have_it() -> None:
 def test_noise_and_a_better_control_are_remarked() -> None:
     noise, control = remarks(arms(comparison(), pixels=0.9, coordinates=0.95), noise=True)
     assert noise.startswith("The clips show Gaussian noise")
-    assert control.startswith("The control coordinates reaches 95.0 %, more than the pretrained encoder")
+    assert control.startswith("The control “coordinates” reaches 95.0 %, more than the pretrained encoder")
     assert remarks(arms(comparison(), pixels=0.88), noise=False) == []  # its interval overlaps
 
 

@@ -65,7 +65,7 @@ def remarks(arms: Arms, noise: bool) -> list[str]:
     if better:
         best = max(better, key=lambda arm: arm.accuracy.value)
         found.append(
-            f"The control {best.encoder} reaches {percent(best.accuracy.value)}, more than the pretrained encoder: for "
+            f"The control “{best.encoder}” reaches {percent(best.accuracy.value)}, more than the pretrained encoder: for "
             "these classes alone, no encoder is needed."
         )
     return found
