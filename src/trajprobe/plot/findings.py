@@ -65,8 +65,8 @@ def remarks(arms: Arms, noise: bool) -> list[str]:
     if better:
         best = max(better, key=lambda arm: arm.accuracy.value)
         found.append(
-            f"The control “{best.encoder}” reaches {percent(best.accuracy.value)}, more than the pretrained encoder: for "
-            "these classes alone, no encoder is needed."
+            f"The control “{best.encoder}” reaches {percent(best.accuracy.value)}, more than the pretrained encoder: "
+            "for these classes alone, no encoder is needed."
         )
     return found
 

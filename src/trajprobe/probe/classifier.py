@@ -33,7 +33,8 @@ class InnerFoldClassifier(ClassifierMixin, BaseEstimator, ABC):
         Raises ValueError if X or y is not such an array, or y has a single class.
         """
         X, y = validate_data(self, X, y, dtype=[np.float32, np.float64], ensure_min_samples=2)
-        if np.asarray(y).dtype.kind in "fO":  # others are classes; the check would warn of many among few rows
+        # Whole numbers and text are classes; the check would only warn that few rows have many of them.
+        if np.asarray(y).dtype.kind in "fO":
             check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
