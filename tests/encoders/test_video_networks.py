@@ -169,6 +169,16 @@ def test_a_random_arm_is_normalised_on_its_clips(
         torch.testing.assert_close(now.var(dim=1), variance / (variance + eps), rtol=1e-2, atol=1e-5)
 
 
+def test_weights_that_lack_a_tensor_are_refused(card: EncoderCard, tmp_path: Path) -> None:
+    tensors = {name: torch.zeros(shape) for name, shape in MODULES[card.name].expected_tensors(card).items()}
+    save_file(tensors, tmp_path / "encoder.safetensors")
+    MODULES[card.name].load(card, tmp_path, CPU)
+    del tensors[next(iter(tensors))]
+    save_file(tensors, tmp_path / "encoder.safetensors")
+    with pytest.raises(RuntimeError, match="Missing key"):
+        MODULES[card.name].load(card, tmp_path, CPU)
+
+
 def test_seeds_and_nothing_else_decide_a_random_arm(
     card: EncoderCard, drawn: torch.Tensor, tmp_path: Path
 ) -> None:

@@ -126,7 +126,7 @@ def expected_tensors(card: EncoderCard) -> dict[str, tuple[int, ...]]:
 def load(card: EncoderCard, folder: Path, device: torch.device) -> LightASD:
     """The pretrained encoder; `fetch` has checked names and shapes of the tensors."""
     model = build_visual_encoder(card)
-    model.load_state_dict(load_file(folder / WEIGHTS_FILE), strict=False)  # without the batch norms' counters
+    model.load_state_dict(load_file(folder / WEIGHTS_FILE))
     return LightASD(model.to(device), card.input)
 
 

@@ -139,7 +139,7 @@ def expected_tensors(card: EncoderCard) -> dict[str, tuple[int, ...]]:
 def load(card: EncoderCard, folder: Path, device: torch.device) -> TransNetV2:
     """The pretrained trunk; `fetch` has checked names and shapes of the tensors."""
     trunk = build_trunk(card)
-    trunk.load_state_dict(load_file(folder / WEIGHTS_FILE), strict=False)  # without the batch norms' counters
+    trunk.load_state_dict(load_file(folder / WEIGHTS_FILE))
     return TransNetV2(trunk.to(device), card.input)
 
 
