@@ -28,6 +28,7 @@ HARMLESS = (
     "trajprobe.cli",
     "trajprobe.commands",
     "trajprobe.commands.app",
+    "trajprobe.commands.import_app",
     "trajprobe.params",
     "trajprobe.core",
 )
