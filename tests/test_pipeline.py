@@ -122,10 +122,12 @@ def test_imports_point_one_way() -> None:
         "artifacts": {"core"},
         "download": {"core"},
         "checkpoints": {"core"},
+        "videos": {"core"},
         "encoders": {"core", "artifacts"},
         **{stage: {"core", "artifacts"} for stage in stages},
     }
-    calls["trajectories"] |= {"download"}
+    calls["trajectories"] |= {"download", "videos"}
+    calls["render"] |= {"videos"}
     calls["fetch"] |= {"download", "checkpoints", "encoders"}
     calls["extract"] |= {"encoders"}
     calls["analyse"] |= {"probe", "compare/random_effects.py"}

@@ -22,8 +22,8 @@ from trajprobe.core.errors import UserError
 from trajprobe.core.files import atomic
 from trajprobe.core.schema import NAME, load, validate
 from trajprobe.params import Params
-from trajprobe.trajectories.sources.item_files import pack
 from trajprobe.trajectories.sources.reading import read_source
+from trajprobe.trajectories.sources.video_files import pack_folder
 from trajprobe.trajectories.validation import accept
 
 IGNORE = ".gitignore"
@@ -54,7 +54,10 @@ def run(
         )
     with tempfile.TemporaryDirectory() as scratch:
         given = [path for path in (file, test) if path is not None]
-        inputs = [_packed(path, Path(scratch, str(number)), labels) for number, path in enumerate(given)]
+        form = options.get("format")
+        inputs = [
+            _packed(path, Path(scratch, str(number)), labels, form) for number, path in enumerate(given)
+        ]
         return _import(inputs, name, labels, replace, options)
 
 
@@ -102,13 +105,13 @@ def _import(
     )
 
 
-def _packed(path: Path, scratch: Path, labels: Path | None) -> Path:
+def _packed(path: Path, scratch: Path, labels: Path | None, form: str | None) -> Path:
     """A file as it is; a folder as a .zip of its files, without that of the labels."""
     if not path.is_dir():
         return path
     archive = scratch / f"{path.resolve().name}.zip"
     scratch.mkdir()
-    pack(path, archive, labels)
+    pack_folder(path, archive, labels, form)
     return archive
 
 

@@ -16,11 +16,9 @@ import numpy as np
 
 from trajprobe.core.errors import UserError
 from trajprobe.trajectories.sources.object_array import Refused, read_object_array
-
-BOMB = 2**30  # bytes; a member that unpacks to more than this and to 200 times its packed size is refused
+from trajprobe.videos.npy_stream import BOMB, Header, read_npy_header
 
 Array = np.ndarray | list[Any]  # a list: the elements of a one-dimensional object array
-Header = tuple[tuple[int, ...], bool, np.dtype]  # shape, whether in Fortran order, type
 
 
 class Arrays:
@@ -72,15 +70,7 @@ class Arrays:
         return self._archive.open(self._members[name])
 
     def _header(self, file: IO[bytes], name: str) -> Header:
-        version = np.lib.format.read_magic(file)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        if read_header is None:
-            raise UserError(f"{self.path}: {name}: is an .npy file of version {version}; required 1.0 or 2.0")
-        header: Header = read_header(file)
-        return header
+        return read_npy_header(file, f"{self.path}: {name}")
 
 
 @contextmanager
