@@ -74,6 +74,13 @@ class Arms:
     controls: tuple[ArmScores, ...]
 
     @property
+    def missing_control(self) -> str:
+        """What is to be said of the control that the items do not allow; empty if there are all."""
+        if any(control.encoder == "coordinates" for control in self.controls):
+            return ""
+        return "no control `coordinates`: the items are clips without trajectories"
+
+    @property
     def headlines(self) -> tuple[Comparison, ...]:
         return tuple(comparisons[0] for comparisons in self.encoders.values())
 

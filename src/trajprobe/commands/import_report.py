@@ -26,19 +26,18 @@ def describe_import(
 
     stated: the keys of the card that somebody chose; all others are assumptions.
     """
-    paths = [_describe_spacing(trajectories), _describe_axes(trajectories, card, stated)]
+    if trajectories.points:
+        moves = [_describe_spacing(trajectories), _describe_axes(trajectories, card, stated)]
+    else:
+        lasts = [clock[-1] for clock in trajectories.times]
+        moves = [f"spacing: clips last {_range(lasts)} s from the first frame to the last"]
     return [
         summarize(trajectories, aside),
         *notes,
-        *(paths if trajectories.points else [_describe_durations(trajectories)]),
+        *moves,
         *(_describe_clips(trajectories) if trajectories.clips is not None else []),
         _describe_groups(trajectories),
     ]
-
-
-def _describe_durations(trajectories: TrajectorySet) -> str:
-    lasts = [clock[-1] for clock in trajectories.times]
-    return f"spacing: clips last {_range(lasts)} s from their first frame to the last"
 
 
 def _describe_clips(trajectories: TrajectorySet) -> list[str]:

@@ -30,6 +30,8 @@ def run() -> None:
     out = console()
     out.print(table)
     out.print(summary.sentence, style="bold")
+    if arms.missing_control:
+        out.print(f"Note: {arms.missing_control}.")
     for comparison in arms.headlines:
         if comparison.warning:
             out.print(f"Warning for {comparison.encoder}: {comparison.warning}")

@@ -56,7 +56,7 @@ class VideoArchive:
 
 @contextmanager
 def open_videos(path: Path) -> Iterator[VideoArchive]:
-    """The videos in the .zip at `path`, with a decoder that is quiet. Raises UserError if it cannot be read, or is a bomb."""
+    """The videos in the .zip at `path`, with a quiet decoder. Raises UserError if it cannot be read, or is a bomb."""
     try:
         archive = zipfile.ZipFile(path)
     except Exception as error:  # a broken archive can raise anything

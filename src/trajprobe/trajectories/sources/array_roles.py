@@ -64,7 +64,7 @@ def find_arrays(
             raise UserError(
                 f"{where}: needs an array trajectories or points and lengths; found "
                 f"{_shown(sorted(headers), headers)}; "
-                "name it by --array points=NAME"
+                "name it by --array points=NAME, or clips by --array videos=NAME"
             )
         roles |= {"points": candidates[0]} if candidates else {}
     counted = next(name for name in ("lengths", "points", "videos") if name in roles)

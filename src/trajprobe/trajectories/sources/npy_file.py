@@ -4,7 +4,6 @@ Object arrays are read by `object_array.py`, and no array is allocated before it
 """
 
 import contextlib
-import io
 import math
 import zipfile
 from collections.abc import Iterator
@@ -66,7 +65,7 @@ class Arrays:
 
     def _open(self, name: str) -> IO[bytes]:
         if self._archive is None:
-            return io.BytesIO(self.path.read_bytes())
+            return self.path.open("rb")
         return self._archive.open(self._members[name])
 
     def _header(self, file: IO[bytes], name: str) -> Header:
