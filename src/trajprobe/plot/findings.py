@@ -32,16 +32,18 @@ def headline(verdict: str, rope: float) -> str:
     }[verdict]
 
 
-def lede(comparison: Comparison, held: int, items: int, n_classes: int, named: str) -> str:
+def lede(
+    comparison: Comparison, held: int, items: int, n_classes: int, source: str, noun: str = "trajectories"
+) -> str:
     """One sentence with both accuracies.
 
-    held: number of items that were held out at least once, of `items`. named: what they are, as "libras trajectories".
+    held: number of items that were held out at least once, of `items`. noun: what the items are.
     """
     own, random = comparison.pretrained.accuracy.value, comparison.random_mean
     count = f"{items:,}" if held == items else f"{held:,} of {items:,}"
     return (
         f"A linear probe on frozen features of {comparison.encoder} reaches a held-out accuracy of {percent(own)} with "
-        f"pretrained weights and {percent(random)} with random weights, on {count} {named} in "
+        f"pretrained weights and {percent(random)} with random weights, on {count} {source} {noun} in "
         f"{counted(n_classes, 'class')}."
     )
 

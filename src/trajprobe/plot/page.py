@@ -99,8 +99,7 @@ def render_page(data: ReportData) -> str:
     return template("page.html").render(
         headline=findings.headline(main.verdict, data.rope),
         sentence=summary.sentence,
-        lede=findings.lede(main, held, data.items, len(classes), f"{data.source.name} {noun}"),
-        noun=noun,
+        lede=findings.lede(main, held, data.items, len(classes), data.source.name, noun),
         main=main,
         strip=interval_strips([main.gain], data.rope)[0],
         detectable=detectable,
