@@ -1,6 +1,6 @@
 """`trajprobe pretrain` on the user's own clips, very small: the same bytes after a kill, a sequence against its
 definition, what is recorded as seen against the items themselves, and what is refused. Then whole studies, from the
-pretraining to the verdict: if held-out items were seen it never says that pretraining helps, whatever their name was."""
+pretraining to the verdict: if held-out items were seen it never says that pretraining helps, whatever their name is."""
 
 import re
 from collections.abc import Iterator
