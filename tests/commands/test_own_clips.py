@@ -3,6 +3,7 @@ definition, what is recorded as seen against the items themselves, and what is r
 pretraining to the verdict: if held-out items were seen it never says that pretraining helps, whatever their name is."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import chdir
 from dataclasses import replace
@@ -19,6 +20,7 @@ from trajprobe.artifacts.encoder_card import FileWeights, load_encoder_card
 from trajprobe.artifacts.predictions import read_predictions, write_predictions
 from trajprobe.artifacts.seen_items import clip_digest, points_digest, read_seen_items
 from trajprobe.artifacts.trajectories import read_trajectories
+from trajprobe.commands import importing
 from trajprobe.commands.pretrain import command, encoder_folder, training
 from trajprobe.commands.pretrain.clip_pool import ClipPool, clips_pool, source_pool
 from trajprobe.commands.pretrain.clip_sequence import ClipSequence
@@ -53,7 +55,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "compare": {"bootstrap": 200},
 }
-OPTIONS: dict[str, Any] = {"steps": 9, "batch": 6, "learning_rate": 1e-3, "seed": 3, "like": "tiny"}
+OPTIONS: dict[str, Any] = {"steps": 3, "batch": 18, "learning_rate": 1e-3, "seed": 3, "like": "tiny"}
 
 
 def small_params(**sections: dict[str, Any]) -> Params:
@@ -129,20 +131,21 @@ def outputs(name: str) -> dict[str, bytes]:
 def test_a_killed_run_ends_as_one_that_was_not(
     kind: str, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = {"source": "synthetic", "items": "train"} if kind == "source" else {"clips": paths.VIDEOS}
+    own: dict[str, Any] = {"steps": 5, "batch": 2}
+    own |= {"source": "synthetic", "items": "train"} if kind == "source" else {"clips": paths.VIDEOS}
     pretrain(f"whole_{kind}", **own)
     draw, calls = ClipSequence.__call__, []
 
     def killed(self: ClipSequence, start: int, count: int) -> np.ndarray:
         calls.append(start)
-        if start == 5 * count:
+        if start == 3 * count:
             raise KeyboardInterrupt
         return draw(self, start, count)
 
     with monkeypatch.context() as killing, pytest.raises(KeyboardInterrupt):
         killing.setattr(ClipSequence, "__call__", killed)
         pretrain(f"killed_{kind}", **own)
-    assert calls[-1] == 30
+    assert calls[-1] == 6
     assert not Path(f"models/killed_{kind}/card.yaml").exists()
     small_params(render={"line_width": 1.0})
     if kind == "source":
@@ -215,7 +218,7 @@ def test_copies_of_items_that_may_not_be_seen_are_left_out(here: Path) -> None:
 
 
 def test_a_new_encoder_is_made_like_another_one(here: Path) -> None:
-    said = pretrain("mine", source="synthetic", items="train", steps=3)
+    said = pretrain("mine", source="synthetic", items="train", batch=6)
     card, pattern = load_encoder_card("mine"), load_encoder_card("tiny")
     assert (card.architecture, card.input, card.features) == (
         pattern.architecture,
@@ -296,7 +299,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
         {"clips": Path("float.npz")},
         r"--clips float\.npz: videos: expected \(N, T, H, W, 3\) uint8, got .* float64",
     ),
-    ({"clips": Path("alike.npz")}, r"--clips alike\.npz: a step of --batch 6 and 1 .* got 1; give more"),
+    ({"clips": Path("alike.npz")}, r"--clips alike\.npz: a step of --batch 18 and 1 .* got 1; give more"),
     ({"like": "image"}, "card of image: family: pretraining needs open_magvit2, got placeholder"),
     ({"like": "tinny"}, r"models/tinny/card\.yaml: there is no card for 'tinny'; did you mean tiny"),
 ]
@@ -330,8 +333,7 @@ def test_a_card_that_is_there_is_not_made_like_another_one(here: Path, tmp_path:
 def test_the_weights_go_under_dvc_unless_git_tracks_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import subprocess
-
+    monkeypatch.setattr(encoder_folder, "dvc_add", importing.dvc_add)  # as it is, without the stand-in
     monkeypatch.chdir(tmp_path)
     weights = Path("models/mine/encoder.safetensors")
     weights.parent.mkdir(parents=True)
@@ -421,7 +423,6 @@ def test_pretraining_on_the_train_part_of_a_published_split_is_clean(here: Path)
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("all", {"source": "synthetic"}),
         ("renamed", {"source": "copy"}),
         ("drawn", {"clips": paths.VIDEOS}),
         ("bytes", {"clips": Path("bytes.npz")}),
@@ -432,18 +433,16 @@ def test_an_encoder_that_saw_held_out_items_never_helps(
 ) -> None:
     np.savez("bytes.npz", videos=open_clips(paths.VIDEOS)[:])
     pretrain(name, **options)
-    params = small_params()
+    # Drawn otherwise, the recordings are still the same; ready-made clips without them are known by their bytes.
+    params = small_params(render={"trail": "none"}) if name == "drawn" else small_params()
+    run("render", params)
     row = verdict_of(name, params)
+    run("render", small_params())
     seen = read_predictions(paths.predictions(name)).features["seen"]
     assert seen["recorded"] == 54
     assert 30 - 6 <= seen["held_out"] <= 30  # of 60 clips, 6 were put aside
     assert (row["verdict"], row["contaminated"]) == ("inconclusive", "1")
-    assert float(row["gain"]) == pytest.approx(0.5)
+    assert float(row["gain"]) == pytest.approx(0.5, abs=0.02)
     assert row["warning"].startswith(
         f"Contaminated: the pretraining saw {seen['held_out']} of the 30 held-out items, so the gain may"
     )
-    if name == "all":  # drawn otherwise, the recordings are still the same
-        other = small_params(render={"trail": "none", "seed": 5})
-        run("render", other)
-        assert verdict_of(name, other)["contaminated"] == "1"
-        run("render", params)
