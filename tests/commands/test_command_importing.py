@@ -56,7 +56,7 @@ def without_dvc(monkeypatch: pytest.MonkeyPatch) -> None:
         for path in raw:
             path.with_name(f"{path.name}.dvc").write_text(files.sha256(path))
 
-    monkeypatch.setattr(importing, "_dvc_add", add)
+    monkeypatch.setattr(importing, "dvc_add", add)
 
 
 def npz(path: Path, seed: int = 0, **changes: object) -> Path:
@@ -222,7 +222,7 @@ import os, signal, sys
 from pathlib import Path
 from trajprobe.commands import importing
 
-importing._dvc_add = lambda raw: [Path(f"{path}.dvc").write_text("pointer") for path in raw]
+importing.dvc_add = lambda raw: [Path(f"{path}.dvc").write_text("pointer") for path in raw]
 left = -1
 
 def kill(event, arguments):

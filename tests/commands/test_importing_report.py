@@ -37,7 +37,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for path in raw:
             path.with_name(f"{path.name}.dvc").touch()
 
-    monkeypatch.setattr(importing, "_dvc_add", add)
+    monkeypatch.setattr(importing, "dvc_add", add)
     return tmp_path
 
 

@@ -35,7 +35,7 @@ class Comparison:
     """An encoder at one layer and pooling: its pretrained arm against the random initialisations, in order.
 
     p_value: of no gain, after Holm's correction over encoders (at other layers and poolings than the headline: over all
-    comparisons). confounded, warning: what limits the verdict.
+    comparisons). confounded, contaminated, warning: what limits the verdict.
     """
 
     pretrained: ArmScores
@@ -45,6 +45,7 @@ class Comparison:
     verdict: str
     confounded: bool
     warning: str
+    contaminated: bool = False
 
     @property
     def encoder(self) -> str:
@@ -122,6 +123,7 @@ def _compare(path: Path, rows: Sequence[Mapping[str, str]], place: tuple[str, st
         verdict=row["verdict"],
         confounded=row["confounded"] == "1",
         warning=row["warning"],
+        contaminated=row["contaminated"] == "1",
     )
 
 

@@ -52,12 +52,24 @@ class UrlWeights(Section):
     ema: bool | None = None
 
 
+class SeenItems(Section):
+    """A file that lists what a pretraining saw (artifacts/seen_items.py), and its digest."""
+
+    file: str
+    sha256: Sha256
+
+
 class FileWeights(Section):
-    """A file or folder on this machine, relative to the repository's root or absolute; sha256 and ema as above."""
+    """A file or folder on this machine, relative to the repository's root or absolute; sha256 and ema as above.
+
+    seen_items: recordings that the pretraining saw, so that a study that holds them out is marked; `trajprobe pretrain`
+    writes it.
+    """
 
     file: str
     sha256: Sha256 | None = None
     ema: bool | None = None
+    seen_items: SeenItems | None = None
 
 
 class PackagedFile(Section):

@@ -60,7 +60,9 @@ def _pretrained(comparison: Comparison) -> tuple[str, ...]:
         f"{arm.encoder} {arm.layer}/{arm.pooling} pretrained",
         *_scores(arm),
         f"{points(gain.value)} ({points_range(gain.low, gain.high)})",
-        comparison.verdict + (", confounded" if comparison.confounded else ""),
+        comparison.verdict
+        + (", confounded" if comparison.confounded else "")
+        + (", contaminated" if comparison.contaminated else ""),
     )
 
 

@@ -1,11 +1,14 @@
 """Stage `extract`: data/videos.zarr and models/<encoder>/weights -> data/features/<encoder>.safetensors."""
 
 import json
+from collections.abc import Mapping, Sequence
 from itertools import chain
+from typing import Any
 
-from trajprobe.artifacts.clips import open_clips
+from trajprobe.artifacts.clips import Clips, open_clips
 from trajprobe.artifacts.encoder_card import load_encoder_card
 from trajprobe.artifacts.features import create_features
+from trajprobe.artifacts.seen_items import CLIP, POINTS, clip_digest
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.progress import progress
@@ -26,6 +29,7 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int) -> 
     weights = paths.weights(encoder)
     if not (weights / "provenance.json").is_file():
         raise UserError(f"{weights}: is missing; run `dvc repro fetch@{encoder}`")
+    provenance = json.loads((weights / "provenance.json").read_text(encoding="utf-8"))
     clips = open_clips(paths.VIDEOS)
     total = clips.shape[0]
     seeds = [params.seed + index for index in range(params.random_inits)]
@@ -54,9 +58,11 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int) -> 
             "seeds": seeds,
             "weights": arms[0].identity["weights"],
             "card": card.model_dump(),
-            "provenance": json.loads((weights / "provenance.json").read_text(encoding="utf-8")),
+            "provenance": {key: value for key, value in provenance.items() if key != "seen"},
             "order": order,
         }
+        if "seen" in provenance:
+            metadata["seen"] = _seen(provenance["seen"], clips)
         with create_features(target, shapes, metadata) as put:
             for index, start, arrays in chain([first], shards):
                 for name, array in arrays.items():
@@ -67,3 +73,12 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int) -> 
     cache.prune()
     columns = ", ".join(f"{name} ({width} numbers)" for name, width in widths.items())
     return f"{target}: {total} clips, pretrained and {len(seeds)} random initialisations, {columns}"
+
+
+def _seen(listed: Mapping[str, Sequence[str]], clips: Clips) -> dict[str, Any]:
+    """What the pretraining saw: its digests of `points`, and the `rows` of clips that it saw as they are."""
+    seen = set(listed[CLIP])
+    rows = (
+        [row for row in range(clips.shape[0]) if clip_digest(clips[row : row + 1][0]) in seen] if seen else []
+    )
+    return {POINTS: listed[POINTS], "rows": rows, "recorded": max(len(listed[POINTS]), len(seen))}

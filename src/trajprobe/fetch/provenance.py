@@ -89,11 +89,15 @@ def valid_record(card: EncoderCard, folder: Path) -> dict[str, Any] | None:
 
 def _card_digest(card: EncoderCard) -> str:
     """SHA-256 of what decides the weights. Not the pinned digest: pinning what is there already changes nothing."""
+    weights: Any = card.weights
+    if not isinstance(weights, str):
+        unnamed = {"seen_items"} if getattr(weights, "seen_items", None) is None else set()
+        weights = weights.model_dump(exclude={"sha256", *unnamed})
     deciding = {
         "format": FORMAT,
         "family": card.family,
         "architecture": card.architecture,
-        "weights": card.weights if card.weights == "none" else card.weights.model_dump(exclude={"sha256"}),
+        "weights": weights,
         "licence": card.licence,
     }
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()

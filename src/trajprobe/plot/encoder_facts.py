@@ -6,6 +6,8 @@ from typing import Any
 
 from trajprobe.artifacts.encoder_card import EncoderCard, RandomArm
 from trajprobe.artifacts.features import is_blind
+from trajprobe.artifacts.formatting import counted
+from trajprobe.artifacts.seen_items import held_out_seen
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def describe_encoder(features: Mapping[str, Any]) -> EncoderFacts:
         summary=card.summary,
         training=card.training,
         licence=card.licence,
-        weights=weight_lines(features["provenance"]),
+        weights=[*weight_lines(features["provenance"]), *_seen(features)],
         trained=card.weights != "none",
         random_arm=_random_arm(kept),
         lacks=_lacks(kept),
@@ -60,6 +62,16 @@ def weight_lines(provenance: Mapping[str, Any]) -> list[str]:
     if provenance.get("sha256"):
         lines.append(f"sha256 {provenance['sha256']}")
     return [line for line in lines if line]
+
+
+def _seen(features: Mapping[str, Any]) -> list[str]:
+    """A line on what the pretraining saw, if that is recorded."""
+    recorded, held_out = held_out_seen(features)
+    if not recorded:
+        return []
+    return [
+        f"its pretraining saw {counted(recorded, 'item')}, among them {held_out or 'none'} of those held out here"
+    ]
 
 
 def _random_arm(kept: RandomArm) -> str:
