@@ -33,7 +33,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
     monkeypatch.chdir(folder)
 
-    def add(raw: list[Path]) -> None:
+    def add(raw: list[Path], outcome: str) -> None:
         for path in raw:
             path.with_name(f"{path.name}.dvc").touch()
 

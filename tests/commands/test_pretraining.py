@@ -85,7 +85,7 @@ def small_and_without_dvc(patch: pytest.MonkeyPatch) -> None:
     """Often a checkpoint, few clips, and in place of `dvc add` a pointer with the digest."""
     patch.setattr(training, "CHECKPOINT", 2)
     patch.setattr(training, "HELD_OUT_CLIPS", 2)
-    patch.setattr(encoder_folder, "dvc_add", lambda raw: Path(f"{raw[0]}.dvc").write_text(sha256(raw[0])))
+    patch.setattr(encoder_folder, "dvc_add", lambda raw, _: Path(f"{raw[0]}.dvc").write_text(sha256(raw[0])))
 
 
 @pytest.fixture(autouse=True)

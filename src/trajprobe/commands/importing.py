@@ -98,7 +98,7 @@ def _import(
         ignored = [line for line in _lines(folder / IGNORE) if line.removeprefix("/") not in own]
         (temporary / IGNORE).write_text("\n".join([*ignored, *(f"/{target}" for target in names), ""]))
         (temporary / card_path.name).write_text(text, encoding="utf-8")
-        dvc_add([temporary / target for target in names])
+        dvc_add([temporary / target for target in names], "nothing was imported")
     warnings = foresee(trajectories, params)
     return "\n".join(
         [*lines, *warnings, "", "Next:", f"  git add {folder}", f"  dvc exp run -n {name} -S source={name}"]
@@ -155,8 +155,11 @@ def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
-def dvc_add(raw: Sequence[Path]) -> None:
-    """Put the files into DVC's cache and write their pointers, `dvc add`. Raises UserError if DVC refuses."""
+def dvc_add(raw: Sequence[Path], outcome: str) -> None:
+    """Put the files into DVC's cache and write their pointers, `dvc add`.
+
+    outcome: what a refusal of DVC leaves the user with, for the UserError.
+    """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
@@ -165,4 +168,4 @@ def dvc_add(raw: Sequence[Path]) -> None:
         with Repo(config={"core": {"no_scm": True}}) as repo:
             repo.add([str(path) for path in raw])
     except DvcException as error:
-        raise UserError(f"dvc add: {error}") from None
+        raise UserError(f"dvc add: {error}; {outcome}") from None

@@ -73,7 +73,7 @@ def version(weights: Path) -> None:
     """`dvc add` the weights, unless git tracks them. Raises UserError if DVC refuses."""
     if not _in_git(weights):
         ignore(weights.parent, f"/{FILE}")
-        dvc_add([weights])
+        dvc_add([weights], f"the pretraining is complete, so repeat only `dvc add {weights}`")
 
 
 def next_commands(name: str, source: str | None, items: str | None) -> list[str]:
