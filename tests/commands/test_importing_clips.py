@@ -157,6 +157,9 @@ def test_a_zip_of_videos_a_folder_of_both_and_few_frames(project: Path) -> None:
         UserError, match=r"contains 8 videos, and tables or JSON files; choose by --format videos"
     ):
         importing.run(project / "raw", "both")
+    shutil.make_archive("both", "zip", project / "raw")
+    with pytest.raises(UserError, match=r"both.zip: contains 8 videos, and tables or JSON files; choose"):
+        importing.run(Path("both.zip"), "both")
     assert not paths.source("both").exists()
     params = yaml.safe_load(Path("params.yaml").read_text())
     params["render"]["frames"] = 9

@@ -16,7 +16,7 @@ from trajprobe.core import files
 from trajprobe.core.errors import UserError
 from trajprobe.trajectories.sources.row_table import guess_layout
 from trajprobe.trajectories.sources.text_table import COMPRESSED
-from trajprobe.videos.video_archive import open_videos
+from trajprobe.trajectories.sources.video_files import zip_format
 
 FORMATS = {".npz": "npz", ".npy": "npz", ".parquet": "long", ".ts": "ts", ".zip": "files"}
 TEXT = (".csv", ".tsv", ".txt", ".dat", ".data", ".tra", ".tes")  # one point per line, or one path
@@ -94,8 +94,7 @@ def _find_format(file: Path, options: Mapping[str, Any], usual: str | None) -> t
     suffix = ending if ending in FORMATS else f".{ending.split('.')[1]}" if ending else ""
     form = options.get("format") or FORMATS.get(suffix)
     if suffix == ".zip" and not options.get("format") and zipfile.is_zipfile(file):
-        with open_videos(file) as archive:
-            form = "videos" if archive.names else form
+        form = zip_format(file)
     if form is None and suffix in TEXT:
         own = {key for key in options if key in RowsCard.model_fields} - TableCard.model_fields.keys()
         of_tables = {key for key in options if key in TableCard.model_fields} - RowsCard.model_fields.keys()

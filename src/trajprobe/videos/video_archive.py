@@ -14,9 +14,12 @@ from trajprobe.videos.video_file import quiet_decoder
 
 def is_video(name: str) -> bool:
     """Whether a file of this name is taken for a video; hidden files and those of macOS are not."""
-    path = PurePosixPath(name)
-    hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in path.parts)
-    return path.suffix.lower() in ENDINGS and not hidden
+    return PurePosixPath(name).suffix.lower() in ENDINGS and not is_hidden(name)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a part of the path is that of a hidden file, or of those that macOS adds to a .zip."""
+    return any(part.startswith((".", "__MACOSX")) and part != ".." for part in PurePosixPath(name).parts)
 
 
 def video_id(name: str) -> str:
@@ -25,12 +28,14 @@ def video_id(name: str) -> str:
 
 
 class VideoArchive:
-    """An open .zip. names: of its videos, sorted."""
+    """An open .zip. names: of its videos, sorted. other_names: of its other files, but hidden ones."""
 
     def __init__(self, archive: zipfile.ZipFile, path: Path) -> None:
         self._archive, self.path = archive, path
         members = [info for info in archive.infolist() if not info.is_dir() and is_video(info.filename)]
         self.names = sorted(info.filename for info in members)
+        names = [info.filename for info in archive.infolist()]
+        self.other_names = [name for name in names if not is_video(name) and not is_hidden(name)]
         if sum(info.file_size for info in members) > max(BOMB, 200 * path.stat().st_size):
             raise UserError(f"{path}: unpacks to more than 200 times its size; refused")
         for name in self.names:

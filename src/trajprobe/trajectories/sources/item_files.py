@@ -36,7 +36,7 @@ def pack(folder: Path, archive: Path, labels: Path | None = None) -> None:
 
     labels: a file of labels, which may lie among them. Raises UserError if there are no item files.
     """
-    chosen = _item_files(folder, labels)
+    chosen = item_files(folder, labels)
     if not chosen:
         raise UserError(f"{folder}: contains no {', '.join(TEXT)} or .json files, one for each trajectory")
     with zipfile.ZipFile(archive, "w") as packed:
@@ -45,16 +45,12 @@ def pack(folder: Path, archive: Path, labels: Path | None = None) -> None:
             packed.writestr(info, path.read_bytes(), zipfile.ZIP_DEFLATED, 1)
 
 
-def has_item_files(folder: Path, labels: Path | None = None) -> bool:
-    """Whether the folder contains files that `pack` would pack."""
-    return bool(_item_files(folder, labels))
-
-
-def _item_files(folder: Path, labels: Path | None) -> list[Path]:
+def item_files(folder: Path, labels: Path | None = None) -> list[Path]:
+    """The files that `pack` would pack, sorted."""
     return sorted(
         path
         for path in folder.rglob("*")
-        if _ending(path.name)
+        if item_ending(path.name)
         and not (labels is not None and labels.exists() and path.samefile(labels))
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
@@ -68,7 +64,7 @@ def read_item_files(path: Path, card: FilesCard) -> Raw:
         raise
     except Exception as error:  # a broken archive can raise anything
         raise UserError(f"{path}: cannot be read as .zip ({type(error).__name__}: {error})") from None
-    endings = {_ending(name) == ".json" for name in texts}
+    endings = {item_ending(name) == ".json" for name in texts}
     if len(endings) != 1:
         found = "both JSON and text tables" if endings else "no .csv or .json file"
         raise UserError(f"{path}: contains {found}; required one file for each trajectory, all of one kind")
@@ -86,14 +82,14 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
             raise UserError(f"{path}: unpacks to more than 200 times its size; refused")
         for info in sorted(archive.infolist(), key=lambda info: info.filename):
             hidden = any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(info.filename).parts)
-            if not info.is_dir() and not hidden and _ending(info.filename):
+            if not info.is_dir() and not hidden and item_ending(info.filename):
                 try:
                     yield info.filename, decode(unpack(archive.read(info))[0])[0]
                 except ValueError as error:
                     raise UserError(f"{path}: {info.filename}: cannot be read as text ({error})") from None
 
 
-def _ending(name: str) -> str:
+def item_ending(name: str) -> str:
     """`.csv`, `.json`, ... of a file that can be an item; empty for any other."""
     suffix = PurePosixPath(_unpacked(name)).suffix.lower()
     return suffix if suffix in (*TEXT, ".json") else ""

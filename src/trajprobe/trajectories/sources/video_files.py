@@ -16,7 +16,7 @@ from trajprobe.core.errors import UserError
 from trajprobe.core.files import sha256
 from trajprobe.core.parallel import bounded_map, worker_count
 from trajprobe.core.progress import progress
-from trajprobe.trajectories.sources.item_files import EPOCH, has_item_files, label_from_names, pack
+from trajprobe.trajectories.sources.item_files import EPOCH, item_ending, item_files, label_from_names, pack
 from trajprobe.trajectories.sources.parsed import NO_PATH, ItemClip, Raw
 from trajprobe.videos.container import ENDINGS, BadVideo
 from trajprobe.videos.video_archive import VideoArchive, is_video, open_videos, pack_videos, video_id
@@ -31,17 +31,29 @@ def pack_folder(folder: Path, archive: Path, labels: Path | None, form: str | No
     """
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     videos = sorted(name for name in names if is_video(name))
-    if videos and form is None and has_item_files(folder, labels):
-        raise UserError(
-            f"{folder}: contains {len(videos)} videos, and tables or JSON files; choose by --format videos or "
-            "--format files, or name the table of the labels by --labels"
-        )
+    if form is None:
+        _refuse_both(folder, videos, bool(item_files(folder, labels)))
     if form == "videos" and not videos:
         raise UserError(f"{folder}: contains no {', '.join(ENDINGS)} files")
     if videos and form != "files":
         pack_videos(folder, videos, archive, EPOCH)
     else:
         pack(folder, archive, labels)
+
+
+def zip_format(path: Path) -> str:
+    """The format of a .zip: `videos` or `files`. Raises UserError if it cannot be read, or contains both."""
+    with open_videos(path) as archive:
+        _refuse_both(path, archive.names, any(item_ending(name) for name in archive.other_names))
+        return "videos" if archive.names else "files"
+
+
+def _refuse_both(path: Path, videos: Sequence[str], has_others: bool) -> None:
+    if videos and has_others:
+        raise UserError(
+            f"{path}: contains {len(videos)} videos, and tables or JSON files; choose by --format videos or "
+            "--format files, or name the table of the labels by --labels"
+        )
 
 
 def read_video_files(path: Path, card: VideosCard) -> Raw:
