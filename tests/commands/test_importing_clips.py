@@ -13,7 +13,10 @@ import yaml
 from made_videos import disc_clip, write_folder
 from running import run
 from trajprobe.artifacts.clips import open_clips
+from trajprobe.artifacts.features import read_features, write_features
+from trajprobe.artifacts.predictions import read_predictions
 from trajprobe.commands import importing, show
+from trajprobe.commands.pretrain.clip_pool import clips_pool, source_pool
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.fetch import stage as fetch
@@ -47,7 +50,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, download_cache: Pat
     content["probe"]["l2_grid"]["count"] = 2
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(importing, "_dvc_add", lambda raw: [Path(f"{path}.dvc").touch() for path in raw])
+    monkeypatch.setattr(importing, "dvc_add", lambda raw, _: [Path(f"{path}.dvc").touch() for path in raw])
     return folder
 
 
@@ -142,6 +145,21 @@ def test_an_archive_of_clips_alone_gives_a_verdict(project: Path) -> None:
     said = importing.run(project / "a.npz", "mine", time_unit="10fps")
     assert "\ntime: frames 0.1 s apart\n" in said
     controls, _ = run_all(page=False)
+    # Pretraining takes the stored clips, not the source; it knows the clips alone, and `probe` recognises those.
+    with pytest.raises(
+        UserError, match=r"--source mine: has ready-made clips, .* give --clips data/videos.zarr"
+    ):
+        source_pool("mine", None)
+    pool = clips_pool(paths.VIDEOS)
+    assert (pool.count, len(pool.clips), pool.points) == (16, 16, [])
+    features = read_features(paths.features("placeholder"))
+    metadata = dict(features.metadata) | {"seen": {"points": ["0" * 16], "rows": [2, 5, 7], "recorded": 9}}
+    write_features(paths.features("placeholder"), features.arrays, metadata)
+    run("probe", load_params(), "placeholder")
+    assert read_predictions(paths.predictions("placeholder")).features["seen"] == {
+        "recorded": 9,
+        "held_out": 3,
+    }
     assert controls.keys() == {"hash_noise", "pixels", "random_projection"}
     assert json.loads(paths.SUMMARY.read_text())["verdict"] == "inconclusive"
 

@@ -41,7 +41,7 @@ def run(settings: ProbeParams, name: str, workers: int | None = None) -> str:
         items=inputs.digest,
         l2_grid=(settings.l2_grid.low, settings.l2_grid.high),
         arms=[replace(arm, split_half_hits=own) for arm, own in zip(probed, hits, strict=True)],
-        features=_with_seen_counted(features.metadata, tested),
+        features=_with_seen_counted(features.metadata, tested, items.has_paths),
         split_half_counts=split_half_counts(y, n_classes, pairs),
     )
     write_predictions(paths.predictions(name), predictions)
@@ -52,7 +52,7 @@ def run(settings: ProbeParams, name: str, workers: int | None = None) -> str:
     )
 
 
-def _with_seen_counted(metadata: Mapping[str, Any], tested: np.ndarray) -> dict[str, Any]:
+def _with_seen_counted(metadata: Mapping[str, Any], tested: np.ndarray, has_paths: bool) -> dict[str, Any]:
     """The metadata of features in which `seen` says how many of the items `tested` the pretraining saw.
 
     It saw an item if it saw a path with the same points, or the very clip, under whatever name.
@@ -60,6 +60,7 @@ def _with_seen_counted(metadata: Mapping[str, Any], tested: np.ndarray) -> dict[
     if "seen" not in metadata:
         return dict(metadata)
     seen, rows = set(metadata["seen"][POINTS]), set(metadata["seen"]["rows"])
-    points = read_trajectories(paths.TRAJECTORIES).points
-    held_out = sum(row in rows or points_digest(points[row]) in seen for row in tested.tolist())
+    points = read_trajectories(paths.TRAJECTORIES).points if has_paths else []
+    rows |= {row for row, path in enumerate(points) if points_digest(path) in seen}
+    held_out = sum(row in rows for row in tested.tolist())
     return {**metadata, "seen": {"recorded": metadata["seen"]["recorded"], "held_out": held_out}}

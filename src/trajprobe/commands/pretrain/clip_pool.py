@@ -16,7 +16,7 @@ import numpy as np
 from trajprobe.artifacts.clips import Clips, open_clips
 from trajprobe.artifacts.formatting import counted
 from trajprobe.artifacts.seen_items import clip_digest, points_digest
-from trajprobe.artifacts.trajectories import items_digest, read_trajectories
+from trajprobe.artifacts.trajectories import items_digest, read_items, read_trajectories
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.progress import progress
@@ -69,6 +69,11 @@ def source_pool(source: str, items: str | None) -> ClipPool:
             f"{where}: render.content in params.yaml is noise, which shows no trajectory; set it to trajectories"
         )
     card, parsed = items_of(source, params.synthesis)
+    if parsed.clips is not None:
+        raise UserError(
+            f"{where}: has ready-made clips, which are not drawn; set `source: {source}` in params.yaml, run `dvc "
+            f"repro render`, and give --clips {paths.VIDEOS}"
+        )
     defects = find_defects(replace(parsed, labels=[source] * len(parsed.labels)))
     sound = [index for index in range(len(parsed.item_ids)) if index not in defects]
     notes = []
@@ -141,9 +146,11 @@ def clips_pool(path: Path) -> ClipPool:
     kept = _first_of_each(range(total), digests, notes)
     points: list[str] = []
     if isinstance(videos, Clips) and path.resolve() == paths.VIDEOS.resolve():
-        trajectories = read_trajectories(paths.TRAJECTORIES)
-        videos.check_items(items_digest(trajectories.item_ids))
-        points = [points_digest(trajectories.points[index]) for index in kept]
+        items = read_items(paths.TRAJECTORIES)
+        videos.check_items(items_digest(items.item_ids))
+        if items.has_paths:
+            trajectories = read_trajectories(paths.TRAJECTORIES)
+            points = [points_digest(trajectories.points[index]) for index in kept]
 
     def draw(index: int, rendering: int) -> np.ndarray:
         return np.asarray(videos[kept[index] : kept[index] + 1][0])
