@@ -74,6 +74,22 @@ def test_an_unknown_key_comes_with_the_nearest_names() -> None:
         ("render.size", 8),
         ("render.trail", "long"),
         ("render.background", "black"),
+        ("render.background", "photos/street.jpg"),
+        ("render.background", "data/backgrounds/../../secret"),
+        ("render.background", "data/backgroundsx"),
+        ("render.background", "/data/backgrounds/a.png"),
+        ("render.fit", "all"),
+        ("render.time", "clip"),
+        ("render.trail_colour", "jet"),
+        ("render.frames", 10**9),
+        ("render.frames", 4097),
+        ("render.size", 1025),
+        ("render.noise", 1e300),
+        ("render.clutter.static", 10**8),
+        ("synthesis.per_class", 10**9),
+        ("synthesis.points", [32, 10**9]),
+        ("synthesis.speed", [1e-300, 1.0]),
+        ("synthesis.noise", 1e300),
         ("render.camera.azimuth", [90, 10]),
         ("render.camera.azimuth", float("nan")),
         ("synthesis.noise", -0.1),
@@ -139,3 +155,21 @@ def test_an_unknown_name_comes_with_the_nearest(
     with pytest.raises(UserError) as caught:
         load_params(file)
     assert expected in str(caught.value)
+
+
+def test_what_would_not_fit_into_memory_is_refused_before_anything_is_allocated() -> None:
+    content = changed("render.frames", 86)
+    content["render"]["size"] = 1024
+    with pytest.raises(
+        UserError, match=r"render\.frames: required at most 85 frames of 1024 x 1024 pixels \(256 MB"
+    ):
+        validate(Params, content, "params.yaml")
+    content["render"]["frames"] = 85
+    validate(Params, content, "params.yaml")
+    message = refusal("synthesis.per_class", 10**6)  # 4 families, 64 points
+    assert "at most 200,000,000 points in all, not 256,000,000" in message
+
+
+@pytest.mark.parametrize("value", ["#0B1020", "data/backgrounds", "data/backgrounds/street/a b.jpg"])
+def test_a_background_is_a_colour_or_lies_where_dvc_watches(value: str) -> None:
+    assert validate(Params, changed("render.background", value), "").render.background == value

@@ -36,6 +36,34 @@ def test_coordinates_forget_place_and_scale(seed: int, scale: float, dimensions:
     np.testing.assert_allclose((as_it_lies**2).sum(axis=1).mean(), 1, rtol=1e-5)
 
 
+def by_parts(row: np.ndarray, dimensions: int = 3) -> list[np.ndarray]:
+    """What is described: the path as it lies, in its own axes, and its distances."""
+    lies, turned = row[:-120].reshape(2, POINTS, dimensions)
+    return [lies, turned, row[-120:]]
+
+
+@given(st.integers(0, 10_000), st.floats(0.1, 10))
+def test_on_one_scale_sizes_keep_their_ratio(seed: int, scale: float) -> None:
+    time, path = a_path(seed)
+    path = path - path[0]
+    small, large = coordinates([time, time], [path, scale * path], one_scale=True)
+    for one, other in zip(by_parts(small), by_parts(large), strict=True):
+        np.testing.assert_allclose(other, scale * one, rtol=1e-4, atol=1e-4 * scale)
+    np.testing.assert_allclose(by_parts(small)[0][0], 0, atol=1e-6)  # all start at one place
+
+
+def test_on_one_clock_speeds_keep_their_ratio_and_a_path_rests_at_its_end() -> None:
+    line = np.array([[0.0, 0.0], [1.0, 0.0]])
+    times = [np.array([0.0, 2.0]), np.array([3.0, 11.0])]
+    fast, slow = (
+        by_parts(row, 2)[0][:, 0] for row in coordinates(times, [line, line], one_scale=True, one_clock=True)
+    )
+    np.testing.assert_allclose(slow / slow[-1], np.linspace(0, 1, POINTS), atol=1e-6)
+    np.testing.assert_allclose(fast / slow[-1], np.minimum(np.linspace(0, 4, POINTS), 1), atol=1e-6)
+    alone = coordinates(times, [line, line])[:, : 2 * POINTS]  # a line's own axis may point either way
+    np.testing.assert_array_equal(alone[0], alone[1])  # what is lost otherwise
+
+
 @given(st.integers(0, 10_000))
 def test_the_second_half_forgets_the_rotation_and_the_first_follows_it(seed: int) -> None:
     time, path = a_path(seed)

@@ -64,3 +64,15 @@ def test_clips_of_other_items_are_refused(items: TrajectorySet) -> None:
     with pytest.raises(UserError, match="drawn for other trajectories"):
         stage.run()
     assert not paths.features("controls").exists()
+
+
+def test_the_coordinates_share_the_scale_and_the_clock_of_the_clips(items: TrajectorySet) -> None:
+    clips = np.zeros((COUNT, 2, 16, 16, 3), np.uint8)
+    for fit, time in (("item", "dataset"), ("dataset", "item"), ("dataset", "dataset")):
+        drawn = {"fit": fit, "time": time}
+        write_clips(paths.VIDEOS, clips.shape, [clips], items=items_digest(items.item_ids), drawn=drawn)
+        stage.run()
+        np.testing.assert_array_equal(
+            read_features(paths.features("controls")).arrays["control/coordinates"],
+            coordinates(items.times, items.points, one_scale=fit == "dataset", one_clock=time == "dataset"),
+        )

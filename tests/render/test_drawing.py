@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trajprobe.render.camera import make_projection
-from trajprobe.render.drawing import MEMORY, draw_path, make_timeline
+from trajprobe.render.drawing import MEMORY, draw_path, make_timeline, time_colours
 from trajprobe.render.params import RenderParams
 from trajprobe.render.raster import blend
 from trajprobe.render.rendering import render_clip
@@ -294,3 +294,73 @@ def test_a_stroke_of_one_point_is_a_dot(section: Section) -> None:
     (picture,) = render_clip(points, np.arange(3.0), plain, 0, "up", strokes)
     ink = picture[..., 0].astype(float) / 255
     assert ink[:30].sum() == pytest.approx(np.pi * 4, rel=0.02)
+
+
+def time_coloured(section: Section, **changes: object) -> RenderParams:
+    return section(trail_colour="time", marker_radius=0.0, line_width=6.0, background="#000000", **changes)
+
+
+def test_colours_of_time_run_from_the_start_to_the_end(section: Section) -> None:
+    # Straight to the right: the colour at each place is that of the time at which the end of the pen passed it.
+    from matplotlib import colormaps
+
+    render = time_coloured(section, frames=3, size=100, margin=0.1)
+    points, times = np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([0.0, 4.0])
+    clip = render_clip(points, times, render, 0)
+    project = make_projection(points, render, "up", np.random.default_rng(0))
+    start, end = project(points)[:, 0]
+    middle = clip[-1][50].astype(int)
+    for share in (0.2, 0.5, 0.8):
+        # A pen of radius r at time t covers what lies up to r ahead; a pixel keeps the last time.
+        x = round(start + share * (end - start))
+        passed = (x + 0.5 + render.line_width / 2 - start) / (end - start)
+        expected = 255 * np.array(colormaps["viridis"](0.25 + 0.75 * min(passed, 1)))[:3]
+        assert np.abs(middle[x] - expected).max() < 8
+    half = clip[1][50]
+    travelled = np.arange(100) < (start + end) / 2 - 1
+    np.testing.assert_array_equal(
+        half[travelled & (np.arange(100) < 45)], middle[travelled & (np.arange(100) < 45)]
+    )
+    assert not clip[1][50, 60:].any()
+
+
+def test_the_colour_map_is_ordered_in_grey_and_visible_on_the_default(section: Section) -> None:
+    colours = time_colours()
+    grey = colours[1:] @ [0.2126, 0.7152, 0.0722]
+    assert (np.diff(grey) > -1).all()  # of 255
+    assert (np.diff(grey[::16]) > 0).all()
+    background = np.array([11, 16, 32])
+    assert np.abs(colours[1:] - background).max(axis=1).min() > 60
+
+
+@pytest.mark.parametrize("trail", ["whole", "fading"])
+def test_colour_does_not_change_where_the_trail_is(
+    section: Section, rng: np.random.Generator, trail: str
+) -> None:
+    points, times = rng.normal(size=(30, 2)).cumsum(axis=0), np.linspace(0, 1, 30)
+    solid = section(
+        size=64,
+        trail=trail,
+        marker_radius=0.0,
+        background="#000000",
+        line_colour="#ffffff",
+        trail_colour="solid",
+    )
+    coverage = render_clip(points, times, solid, 0)[..., 0].astype(int)
+    coloured = render_clip(points, times, solid.model_copy(update={"trail_colour": "time"}), 0).astype(int)
+    # The same opacity: over white it takes away from each colour what it adds over black.
+    white = solid.model_copy(update={"trail_colour": "time", "background": "#ffffff"})
+    kept = render_clip(points, times, white, 0).astype(int) - coloured
+    error = np.abs(kept - (255 - coverage[..., None]))
+    assert error.mean() < 0.5  # grey levels
+    # A fading trail is cut into the same pieces either way; a whole one has more joins if it is coloured.
+    assert error.max() <= (2 if trail == "fading" else 0.125 * 255)
+
+
+def test_without_a_trail_there_is_nothing_to_colour(section: Section) -> None:
+    points, times = np.array([[0.0, 0.0], [1.0, 0.5]]), np.array([0.0, 1.0])
+    one, other = (
+        render_clip(points, times, section(trail="none", trail_colour=colour), 0)
+        for colour in ("solid", "time")
+    )
+    np.testing.assert_array_equal(one, other)

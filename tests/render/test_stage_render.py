@@ -14,7 +14,7 @@ from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.render import stage
 from trajprobe.render.params import RenderParams
-from trajprobe.render.rendering import render_clip
+from trajprobe.render.rendering import make_scene, render_clip
 
 
 @pytest.fixture
@@ -52,7 +52,10 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_the_store_holds_each_path_in_order(render: RenderParams, trajectories: TrajectorySet) -> None:
     message = stage.run(render)
-    assert message == "7 clips of 3 frames at 32 x 32 in data/videos.zarr"
+    first, fit, time = message.splitlines()
+    assert first == "7 clips of 3 frames at 32 x 32 in data/videos.zarr"
+    assert fit.startswith("render.fit: item: each path has its own scale")
+    assert time.startswith("render.time: item: each clip lasts as long as its path")
     clips = open_clips(paths.VIDEOS)
     assert clips.shape == (7, 3, 32, 32, 3)
     for index, (points, times) in enumerate(zip(trajectories.points, trajectories.times, strict=True)):
@@ -68,7 +71,15 @@ def test_the_store_says_for_which_items_and_how_it_was_drawn(
     before = contents(paths.VIDEOS)
     clips = open_clips(paths.VIDEOS)
     clips.check_items(items_digest(trajectories.item_ids))
-    assert clips.drawn == {"content": "noise", "view": "xy", "trail": "fading"}
+    assert clips.drawn == {
+        "content": "noise",
+        "view": "xy",
+        "trail": "fading",
+        "trail_colour": "solid",
+        "fit": "item",
+        "time": "item",
+        "background": "#0b1020",
+    }
     # Noise looks the same for any items; only the digest shows that these are others.
     others = [f"other-{item}" for item in trajectories.item_ids]
     write_trajectories(replace(trajectories, item_ids=others), paths.TRAJECTORIES)
@@ -85,6 +96,22 @@ def test_bytes_depend_neither_on_the_run_nor_on_the_threads(
     first = contents(paths.VIDEOS)
     stage.run(render, workers=3)
     assert contents(paths.VIDEOS) == first
+
+
+def test_one_scale_and_one_clock_come_from_all_items(
+    render: RenderParams, trajectories: TrajectorySet
+) -> None:
+    shared = render.model_copy(update={"fit": "dataset", "time": "dataset", "noise": 0.0})
+    message = stage.run(shared)
+    assert "one scale for all" in message
+    assert "one clock for all" in message
+    clips = open_clips(paths.VIDEOS)
+    assert (clips.drawn["fit"], clips.drawn["time"]) == ("dataset", "dataset")
+    scene = make_scene(trajectories.points, trajectories.times, shared, "down")
+    assert scene.scale.duration == pytest.approx(3.9)  # 40 points, a tenth of a second apart
+    for index, (points, times) in enumerate(zip(trajectories.points, trajectories.times, strict=True)):
+        expected = render_clip(points, times, shared, index, "down", scene=scene)
+        np.testing.assert_array_equal(clips[index : index + 1][0], expected)
 
 
 def test_without_trajectories_the_stage_says_so(

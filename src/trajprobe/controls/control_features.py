@@ -19,14 +19,28 @@ HASH_WIDTH = 256  # dimensions of `hash_noise`
 PROJECTION_SEED = 20240229  # one fixed matrix for each shape of clip
 
 
-def coordinates(times: Sequence[np.ndarray], points: Sequence[np.ndarray]) -> np.ndarray:
+def coordinates(
+    times: Sequence[np.ndarray],
+    points: Sequence[np.ndarray],
+    *,
+    one_scale: bool = False,
+    one_clock: bool = False,
+) -> np.ndarray:
     """(N, 2 POINTS d + 120) float32: each path (P, d) resampled evenly in time, centred, scaled to radius 1.
 
     It is given three times: as it lies in space; in its principal axes, the sign of each such that the third moment
     along it is positive; and as the distances between all pairs of 16 of its points, which determine the shape up to
     rotation and reflection (Torgerson 1952). So a linear probe can use the orientation, or be independent of it.
+
+    The control sees what the clips show. one_scale: the clips share a scale (`render.fit: dataset`), so all paths are
+    divided by one number, their mean radius, and as they lie they keep their place relative to where they start.
+    one_clock: they share a clock (`render.time: dataset`), so all are resampled over the duration of the longest, and
+    a shorter one rests at its end.
     """
-    return np.stack([_describe(*item) for item in zip(times, points, strict=True)]).astype(np.float32)
+    longest = max(clock[-1] - clock[0] for clock in times) if one_clock else None
+    paths = [_resampled(*item, longest) for item in zip(times, points, strict=True)]
+    common = float(np.mean([_radius(path - path.mean(axis=0)) for path in paths])) if one_scale else None
+    return np.stack([_describe(path, common) for path in paths]).astype(np.float32)
 
 
 def pixels(clips: np.ndarray) -> np.ndarray:
@@ -56,16 +70,26 @@ def hash_noise(item_ids: Sequence[str]) -> np.ndarray:
     )
 
 
-def _describe(times: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """The row of `coordinates` for one path."""
-    even = np.linspace(times[0], times[-1], POINTS)
-    path = np.stack([np.interp(even, times, axis) for axis in points.astype(np.float64).T], axis=1)
-    path -= path.mean(axis=0)
-    path /= np.sqrt((path**2).sum(axis=1).mean())
-    axes = np.linalg.svd(path, full_matrices=False)[2]
-    turned = path @ axes.T
+def _resampled(times: np.ndarray, points: np.ndarray, duration: float | None) -> np.ndarray:
+    """(POINTS, d) float64: the path evenly in time, over `duration` seconds from its start; None for its own."""
+    end = times[-1] if duration is None else times[0] + duration
+    even = np.linspace(times[0], end, POINTS)
+    return np.stack([np.interp(even, times, axis) for axis in points.astype(np.float64).T], axis=1)
+
+
+def _radius(centred: np.ndarray) -> float:
+    return float(np.sqrt((centred**2).sum(axis=1).mean()))
+
+
+def _describe(path: np.ndarray, common: float | None) -> np.ndarray:
+    """The row of `coordinates` for one path (POINTS, d). common: the radius to divide by; None for its own."""
+    own = path - path.mean(axis=0)
+    own /= common or _radius(own)
+    lies = own if common is None else (path - path[0]) / common
+    axes = np.linalg.svd(own, full_matrices=False)[2]
+    turned = own @ axes.T
     turned *= np.where((turned**3).sum(axis=0) < 0, -1.0, 1.0)
-    return np.concatenate([path.ravel(), turned.ravel(), pdist(path[:: POINTS // 16])])
+    return np.concatenate([lies.ravel(), turned.ravel(), pdist(own[:: POINTS // 16])])
 
 
 def _shrink(clips: np.ndarray, side: int) -> np.ndarray:

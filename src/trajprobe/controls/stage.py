@@ -24,7 +24,12 @@ def run() -> str:
     arrays = {"control/hash_noise": hash_noise(listed.item_ids)}
     if listed.has_paths:
         trajectories = read_trajectories(paths.TRAJECTORIES)
-        arrays["control/coordinates"] = coordinates(trajectories.times, trajectories.points)
+        arrays["control/coordinates"] = coordinates(
+            trajectories.times,
+            trajectories.points,
+            one_scale=clips.drawn.get("fit") == "dataset",
+            one_clock=clips.drawn.get("time") == "dataset",
+        )
     parts: dict[str, list[np.ndarray]] = {"control/pixels": [], "control/random_projection": []}
     with progress("controls", total, "clips") as advance:
         for start in range(0, total, CLIPS_AT_ONCE):

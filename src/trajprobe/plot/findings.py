@@ -4,12 +4,14 @@ Every sentence follows from the numbers that it states, so that the page claims 
 The verdict, its sentence and its warning come from the comparison and are shown unchanged.
 """
 
+from collections.abc import Mapping, Sequence
+
 from trajprobe.artifacts.comparisons import Arms, Comparison
 from trajprobe.artifacts.formatting import counted, percent, points_range
 from trajprobe.plot.encoder_facts import EncoderFacts
 
 KNOWN = {
-    "coordinates": "the trajectories themselves, resampled, without rendering",
+    "coordinates": "the paths themselves, resampled, on the scale and the clock of the clips",
     "pixels": "the pixels of the clips, without an encoder",
     "random_projection": "a random projection of the pixels",
     "hash_noise": "nothing: noise seeded by the item's id",
@@ -20,6 +22,33 @@ DISORDERED = {
     "reversed": "frames reversed",
     "static": "one frame repeated",
 }
+
+
+def clip_look(drawn: Mapping[str, str]) -> str:
+    """How the paths were drawn, in words; what the clips show of sizes and durations is said either way."""
+    found = [f"view {drawn['view']}", f"trail {drawn['trail']}"]
+    if drawn.get("trail_colour") == "time":
+        found[-1] += " coloured by time (viridis)"
+    background = drawn.get("background", "#")
+    if not background.startswith("#"):
+        found.append(f"over images of {background}")
+    found += [
+        words[drawn[key]]
+        for key, words in (
+            ("fit", {"item": "each path on its own scale", "dataset": "all paths on one scale"}),
+            (
+                "time",
+                {"item": "each clip as long as its path", "dataset": "all clips as long as the longest path"},
+            ),
+        )
+        if key in drawn
+    ]
+    return ", ".join(found)
+
+
+def unseen(drawn: Mapping[str, str]) -> list[str]:
+    """What the clips do not show of the paths, because each one was fitted to its own frame or duration."""
+    return [name for key, name in (("fit", "size"), ("time", "duration")) if drawn.get(key) == "item"]
 
 
 def headline(verdict: str, rope: float) -> str:
@@ -83,11 +112,12 @@ def limits(
     synthetic: bool,
     facts: EncoderFacts,
     ready: bool = False,
+    hidden: Sequence[str] = (),
 ) -> list[str]:
     """What cannot be concluded from this comparison.
 
     rope, detectable: fractions. synthetic: the trajectories were generated, not recorded. facts: of the encoder. ready:
-    the clips were not drawn.
+    the clips were not drawn. hidden: see `unseen`.
     """
     gain = comparison.gain
     found = []
@@ -116,6 +146,14 @@ def limits(
         if ready
         else "Anything about other renderings of the same trajectories. The number of frames, the size, the view and "
         "the trail are part of the question.",
+        *(
+            [
+                f"Anything about differences in {' or '.join(hidden)}: each path is fitted to its own frame or clip, "
+                "and the control “coordinates” is scaled alike. render.fit and render.time in params.yaml change it."
+            ]
+            if hidden
+            else []
+        ),
         f"Which part of the pretraining matters. The random arm lacks {facts.lacks}.",
     ]
     if synthetic:

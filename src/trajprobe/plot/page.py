@@ -37,6 +37,7 @@ class ClipFacts:
     """The clips that the encoders were given.
 
     look: how the paths were drawn, or the clips resized, in words. noise: they show noise. ready: they were not drawn.
+    hidden: what they do not show of the paths.
     """
 
     frames: int
@@ -45,6 +46,7 @@ class ClipFacts:
     noise: bool
     look: str
     ready: bool = False
+    hidden: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,13 @@ def render_page(data: ReportData) -> str:
         rope=f"{100 * data.rope:g}",
         remarks=findings.remarks(data.arms, data.clip.noise),
         limits=findings.limits(
-            main, data.rope, detectable, data.source.synthetic, data.encoders[0], data.clip.ready
+            main,
+            data.rope,
+            detectable,
+            data.source.synthetic,
+            data.encoders[0],
+            data.clip.ready,
+            data.clip.hidden,
         ),
         comparisons=data.arms.headlines,
         controls=data.arms.controls,

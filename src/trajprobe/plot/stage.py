@@ -17,6 +17,7 @@ from trajprobe.core.files import atomic
 from trajprobe.plot.clip_sheets import write_class_clips, write_disagreements
 from trajprobe.plot.encoder_facts import describe_encoder
 from trajprobe.plot.figures import write_figures
+from trajprobe.plot.findings import clip_look, unseen
 from trajprobe.plot.outcomes import count_outcomes
 from trajprobe.plot.page import ClipFacts, ReportData, SourceFacts, render_page
 from trajprobe.plot.params import PlotParams
@@ -69,9 +70,10 @@ def _clip_facts(clips: Clips) -> ClipFacts:
     content = clips.drawn["content"]
     if content == "clips":
         look = "ready-made, resized, with black bars beside frames that are not square"
-    else:
-        look = f"view {clips.drawn['view']}, trail {clips.drawn['trail']}"
-    return ClipFacts(frames, height, width, content == "noise", look, content == "clips")
+        return ClipFacts(frames, height, width, False, look, ready=True)
+    noise = content == "noise"
+    hidden = [] if noise else unseen(clips.drawn)
+    return ClipFacts(frames, height, width, noise, clip_look(clips.drawn), hidden=hidden)
 
 
 def _count_rows(table: Path) -> int:

@@ -6,10 +6,12 @@ convention (azimuth 0 is on the +x axis, 90 on the +y axis). Positions in the fr
 corner, x to the right and y down, so the centre of the first pixel is (0.5, 0.5).
 
 Both axes of the frame have one scale, so shapes are preserved. It is fitted to the whole path, so all frames of a clip
-share it.
+share it; or to all paths together (`CommonFit`), so all clips share it and sizes can be compared. Paths are given
+relative to their first point, so they then start at one place of the frame, as in a rose plot of cell tracks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,24 +26,86 @@ DISTANCE = 3.0  # of a perspective camera from the middle of the path, in radii 
 ROUNDING = 1e-9  # of the path's radius: a smaller extent in the frame is rounding error
 
 
+@dataclass(frozen=True)
+class CommonFit:
+    """What all paths share if they are seen by one camera.
+
+    middle, radius: (3,) and a number, of a ball that holds all paths, in their unit with y up. centre: (2,) middle of
+    the picture, in the same unit. scale: pixels per unit.
+    """
+
+    middle: np.ndarray
+    radius: float
+    centre: np.ndarray
+    scale: float
+
+
 def make_projection(
-    points: np.ndarray, render: RenderParams, y_axis: YAxis, rng: np.random.Generator
+    points: np.ndarray,
+    render: RenderParams,
+    y_axis: YAxis,
+    rng: np.random.Generator,
+    common: CommonFit | None = None,
 ) -> Projection:
     """Set up the camera for one path.
 
     points: (P, 2|3), the whole path. y_axis: which way y points if the xy plane is drawn; with "down" (as in image
     coordinates) y is mirrored first, so that every view shows the scene as it was. rng: draws azimuth and elevation if
-    params give a range.
+    params give a range. common: the fit of all paths; None fits this one.
 
-    Returns a function from points (K, 2|3) of the same space to (K, 2) float64 pixels. It centres the path's bounding
-    box in the frame and leaves `render.margin` free on every side. Raises UserError if 2-D points are to be seen from
-    the side.
+    Returns a function from points (K, 2|3) of the same space to (K, 2) float64 pixels. It centres the bounding box of
+    the path, or of all paths, in the frame and leaves `render.margin` free on every side. Raises UserError if 2-D
+    points are to be seen from the side.
     """
-    azimuth, elevation = _angles(points.shape[1], render, rng)
-    rotation = _rotation(azimuth, elevation)
-    middle = _middle(_upright(points, y_axis))
-    radius = float(np.linalg.norm(_upright(points, y_axis) - middle, axis=1).max())
-    perspective = points.shape[1] == 3 and render.view == "3d" and render.camera.projection == "perspective"
+    upright = _upright(points, y_axis)
+    middle = _middle(upright) if common is None else common.middle
+    radius = float(np.linalg.norm(upright - middle, axis=1).max()) if common is None else common.radius
+    to_plane = _camera(points.shape[1], middle, radius, render, y_axis, rng)
+    if common is None:
+        plane = to_plane(points)
+        centre, scale = _middle(plane), _scale(plane, radius, render)
+    else:
+        centre, scale = common.centre, common.scale
+
+    def project(points: np.ndarray) -> np.ndarray:
+        return (to_plane(points) - centre) * (scale, -scale) + render.size / 2
+
+    return project
+
+
+def fit_all(
+    paths: Sequence[np.ndarray],
+    render: RenderParams,
+    y_axis: YAxis,
+    generator: Callable[[int], np.random.Generator],
+) -> CommonFit:
+    """One fit for N paths (P, 2|3): together they just fill the frame inside its margins.
+
+    generator: gives the generator of item i, as `make_projection` takes it. Raises UserError as it does.
+    """
+    corners = np.stack([_corners(_upright(path, y_axis)) for path in paths])  # (N, 2, 3)
+    middle = _middle(corners.reshape(-1, 3))
+    radius = max(float(np.linalg.norm(_upright(path, y_axis) - middle, axis=1).max()) for path in paths)
+    plane = np.concatenate(
+        [
+            _corners(_camera(path.shape[1], middle, radius, render, y_axis, generator(index))(path))
+            for index, path in enumerate(paths)
+        ]
+    )
+    return CommonFit(middle, radius, _middle(plane), _scale(plane, radius, render))
+
+
+def _camera(
+    dimensions: int,
+    middle: np.ndarray,
+    radius: float,
+    render: RenderParams,
+    y_axis: YAxis,
+    rng: np.random.Generator,
+) -> Projection:
+    """A function from points (K, 2|3) to (K, 2): right and up in the picture, in the unit of the points."""
+    rotation = _rotation(*_angles(dimensions, render, rng))
+    perspective = dimensions == 3 and render.view == "3d" and render.camera.projection == "perspective"
     distance = DISTANCE * radius if perspective else 0.0
 
     def to_plane(points: np.ndarray) -> np.ndarray:
@@ -50,13 +114,7 @@ def make_projection(
             return seen[:, :2] / (1.0 - seen[:, 2:] / distance)
         return seen[:, :2]
 
-    plane = to_plane(points)
-    centre, scale = _middle(plane), _scale(plane, radius, render)
-
-    def project(points: np.ndarray) -> np.ndarray:
-        return (to_plane(points) - centre) * (scale, -scale) + render.size / 2
-
-    return project
+    return to_plane
 
 
 def _angles(dimensions: int, render: RenderParams, rng: np.random.Generator) -> tuple[float, float]:
@@ -101,6 +159,11 @@ def _upright(points: np.ndarray, y_axis: YAxis) -> np.ndarray:
 def _middle(points: np.ndarray) -> np.ndarray:
     """The centre of the bounding box."""
     return (points.min(axis=0) + points.max(axis=0)) / 2
+
+
+def _corners(points: np.ndarray) -> np.ndarray:
+    """(2, D): the lowest and the highest corner of the bounding box."""
+    return np.stack([points.min(axis=0), points.max(axis=0)])
 
 
 def _scale(plane: np.ndarray, radius: float, render: RenderParams) -> float:

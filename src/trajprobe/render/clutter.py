@@ -23,26 +23,36 @@ NOISE_SD = 64.0  # likewise; a twentieth of the values are clipped at 0 or 255
 Stencil = tuple[list[np.ndarray], list[int]]
 
 
-def draw_backgrounds(render: RenderParams, rng: np.random.Generator) -> np.ndarray:
-    """(T, S, S, 3) uint8: the background and the distractors of each frame. Read-only if nothing moves."""
-    row = np.tile(rgb(render.background), (render.size, 1))
-    still = np.full((render.size, *row.shape), row)
+def draw_backgrounds(
+    render: RenderParams, rng: np.random.Generator, picture: np.ndarray | None = None
+) -> np.ndarray:
+    """(T, S, S, 3) uint8: the background and the distractors of each frame. Read-only if nothing moves.
+
+    picture: (S, S, 3) uint8 beneath the distractors; None for the colour `render.background`.
+    """
+    if picture is None:
+        ground = rgb(render.background)
+        row = np.tile(ground, (render.size, 1))
+        still = np.full((render.size, *row.shape), row)
+    else:
+        ground = picture.mean(axis=(0, 1))
+        still = picture.copy()
     clutter = render.clutter
     for _ in range(clutter.static):
-        stamp_distractor, place = _distractor(render, rng)
+        stamp_distractor, place = _distractor(render, rng, ground)
         stamp_distractor(still, place)
     shape = (render.frames, *still.shape)
     if not clutter.moving and not clutter.transient:
         return np.broadcast_to(still, shape)
     frames = np.broadcast_to(still, shape).copy()
     for _ in range(clutter.moving):
-        stamp_distractor, place = _distractor(render, rng)
+        stamp_distractor, place = _distractor(render, rng, ground)
         heading, distance = rng.uniform(0, 2 * np.pi), rng.uniform(*TRAVEL)
         step = distance * np.array([np.cos(heading), np.sin(heading)])
         for frame, elapsed in zip(frames, np.linspace(0, 1, render.frames), strict=True):
             stamp_distractor(frame, 1 - np.abs(1 - (place + elapsed * step) % 2))  # a triangle wave bounces
     for _ in range(clutter.transient):
-        stamp_distractor, place = _distractor(render, rng)
+        stamp_distractor, place = _distractor(render, rng, ground)
         length = rng.integers(1, max(1, render.frames // 2), endpoint=True)
         first = rng.integers(0, render.frames - length, endpoint=True)
         for frame in frames[first : first + length]:
@@ -65,11 +75,11 @@ def noise_clip(render: RenderParams, rng: np.random.Generator) -> np.ndarray:
 
 
 def _distractor(
-    render: RenderParams, rng: np.random.Generator
+    render: RenderParams, rng: np.random.Generator, ground: np.ndarray
 ) -> tuple[Callable[[np.ndarray, np.ndarray], None], np.ndarray]:
     """A random distractor: the function that draws it into a picture around a place, and its first place.
 
-    Places are (2,) fractions of the frame's side.
+    ground: (3,) the colour, or the mean colour, of the background. Places are (2,) fractions of the frame's side.
     """
     name = render.clutter.shapes[rng.integers(len(render.clutter.shapes))]
     outlines, values = _stencil(name, rng.uniform(*RADII) * render.size)
@@ -78,7 +88,7 @@ def _distractor(
     outlines = [outline @ rotation for outline in outlines]
     hue, saturation, value = rng.uniform((0, 0.3, 0.45), (1, 0.7, 0.8))
     vivid = 255 * np.array(colorsys.hsv_to_rgb(hue, saturation, value))
-    colour = np.rint(MUTED * rgb(render.background) + (1 - MUTED) * vivid).astype(np.uint8)
+    colour = np.rint(MUTED * ground + (1 - MUTED) * vivid).astype(np.uint8)
 
     def stamp_at(picture: np.ndarray, place: np.ndarray) -> None:
         stamp(picture, [outline + place * render.size for outline in outlines], values, colour)

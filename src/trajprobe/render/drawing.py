@@ -1,12 +1,17 @@
 """A path becomes a clip: a trail that grows from frame to frame, and a marker at the current position.
 
-Frame k of T shows the time start + k / (T - 1) * duration; a clip of one frame shows the whole path. A clip has one
-fine mask for its trail. Each frame adds the pieces travelled since the last one, and the union is drawn, so neither
-crossings nor the seams between frames are visible. For a fading trail the mask holds *when* each subpixel was last
-passed, and a frame turns these times into opacity.
+Frame k of T shows the time start + k / (T - 1) * duration; a clip of one frame shows the whole path. The duration is
+that of the path, or one for all clips: then a path that ends earlier rests at its end. A clip has one fine mask for its
+trail. Each frame adds the pieces travelled since the last one, and the union is drawn, so neither crossings nor the
+seams between frames are visible. For a trail that fades or is coloured by time the mask holds *when* each subpixel was
+last passed, and a frame turns these times into opacity and colour.
+
+The colours of time are those of viridis (Smith & van der Walt 2015), which is perceptually uniform and ordered, also in
+grey and for colour-blind readers. Its darkest quarter is left out: a path would begin invisible on a dark background.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -15,6 +20,7 @@ from trajprobe.render.params import RenderParams
 from trajprobe.render.raster import (
     Box,
     blend,
+    blend_colours,
     box_around,
     capsules,
     coverage,
@@ -29,8 +35,9 @@ from trajprobe.render.raster import (
 )
 
 MEMORY = 0.5  # fraction of the clip's duration after which a fading trail is gone
-FADE_STEPS = 128  # pieces of equal duration into which a fading trail is cut, at least
-LATEST = 255  # mask value of the path's end; its start is 1, and 0 is where it never was
+FADE_STEPS = 128  # pieces of equal duration into which a trail is cut, at least, whose look depends on time
+LATEST = 255  # mask value of the clip's end; its start is 1, and 0 is where the path never was
+FIRST_COLOUR = 64  # of the 256 of viridis, the one of the clip's start
 
 
 @dataclass(frozen=True)
@@ -52,17 +59,31 @@ class Timeline:
         return (self.knots - self.knots[0]) / (self.knots[-1] - self.knots[0])
 
 
-def make_timeline(times: np.ndarray, render: RenderParams, strokes: np.ndarray | None = None) -> Timeline:
-    """times: (P,) float64 seconds, strictly increasing. strokes: (P,) their numbers, if there are several."""
+def make_timeline(
+    times: np.ndarray,
+    render: RenderParams,
+    strokes: np.ndarray | None = None,
+    duration: float | None = None,
+) -> Timeline:
+    """times: (P,) float64 seconds, strictly increasing. strokes: (P,) their numbers, if there are several.
+
+    duration: seconds of the clip, at least those of the path; None for those of the path.
+    """
     start, end = times[0], times[-1]
-    moments = np.linspace(start, end, render.frames) if render.frames > 1 else times[-1:]
-    cuts = np.linspace(start, end, FADE_STEPS + 1) if render.trail == "fading" else times[:0]
+    if duration is not None:
+        end = max(end, start + duration)
+    moments = np.linspace(start, end, render.frames) if render.frames > 1 else np.array([end])
+    cuts = np.linspace(start, end, FADE_STEPS + 1) if _shows_time(render) else times[:0]
     knots = np.unique(np.concatenate([times, moments, cuts]))
     if strokes is not None:
-        after = np.searchsorted(times, knots)
+        after = np.minimum(np.searchsorted(times, knots), len(times) - 1)
         before = np.searchsorted(times, knots, side="right") - 1
         strokes = (strokes[after] + strokes[before]) / 2
     return Timeline(knots, np.searchsorted(knots, moments), strokes)
+
+
+def _shows_time(render: RenderParams) -> bool:
+    return render.trail == "fading" or (render.trail == "whole" and render.trail_colour == "time")
 
 
 def draw_path(
@@ -77,7 +98,7 @@ def draw_path(
     marker_colour = rgb(render.marker_colour)
     marker = disc(outline_radius(render.marker_radius))
     trail = _Trail(path, timeline, render) if render.trail != "none" and render.line_width > 0 else None
-    background_changes = render.clutter.moving > 0 or render.clutter.transient > 0
+    background_changes = backgrounds.strides[0] != 0  # a still one is broadcast over the frames
     canvas = backgrounds[0].copy()
     for frame, stop in enumerate(timeline.stops):
         if background_changes:
@@ -86,7 +107,7 @@ def draw_path(
             box = trail.grow(stop)
             if background_changes or render.trail == "fading":
                 box = trail.box
-            canvas[box] = blend(backgrounds[frame][box], trail.opacity(box), trail.colour)
+            canvas[box] = trail.over(backgrounds[frame][box], box)
         clip[frame] = canvas
         if render.marker_radius > 0:
             stamp(clip[frame], [path[stop] + marker], [255], marker_colour)
@@ -100,7 +121,7 @@ class _Trail:
     """
 
     def __init__(self, path: np.ndarray, timeline: Timeline, render: RenderParams) -> None:
-        self.colour = rgb(render.line_colour)
+        self._colour = rgb(render.line_colour)
         self._path = path
         self._ages = timeline.ages
         self._radius = render.line_width / 2
@@ -112,8 +133,10 @@ class _Trail:
             self._inked = timeline.strokes % 1 == 0
         self._pieces = fixed_point(capsules(origins, path, outline_radius(self._radius)))
         self._fades = render.trail == "fading"
-        values = 1 + np.rint(self._ages * (LATEST - 1)) if self._fades else np.full(len(path), LATEST)
+        timed = _shows_time(render)
+        values = 1 + np.rint(self._ages * (LATEST - 1)) if timed else np.full(len(path), LATEST)
         self._values = values.astype(int)
+        self._colours = time_colours() if render.trail_colour == "time" else None
         self._size = render.size
         self._mask = empty_mask(render.size, render.size)
         self._drawn = 0  # pieces
@@ -128,14 +151,30 @@ class _Trail:
         self.box = self._around(0, self._drawn)
         return self._around(max(start - 1, 0), self._drawn)
 
-    def opacity(self, box: Box) -> np.ndarray:
-        """(h, w) uint8 over `box`, as seen at the last knot added."""
+    def over(self, background: np.ndarray, box: Box) -> np.ndarray:
+        """(h, w, 3) uint8: the trail as seen at the last knot added, over `background` (h, w, 3), both over `box`."""
         mask = self._mask[fine_box(box)]
+        if self._colours is not None:
+            return blend_colours(background, mask, self._colours, self._opacities())
         if self._fades:
-            age = self._ages[self._drawn - 1] - np.arange(LATEST) / (LATEST - 1)
-            left = np.clip(1 - age / MEMORY, 0, 1)
-            mask = cv2.LUT(mask, np.rint(255 * np.concatenate([[0], left])).astype(np.uint8))
-        return coverage(mask)
+            mask = cv2.LUT(mask, self._opacities())
+        return blend(background, coverage(mask), self._colour)
+
+    def _opacities(self) -> np.ndarray:
+        """(256,) uint8 of each mask value, as seen at the last knot added."""
+        if not self._fades:
+            return np.where(np.arange(LATEST + 1) > 0, 255, 0).astype(np.uint8)
+        age = self._ages[self._drawn - 1] - np.arange(LATEST) / (LATEST - 1)
+        left = np.clip(1 - age / MEMORY, 0, 1)
+        return np.rint(255 * np.concatenate([[0], left])).astype(np.uint8)
 
     def _around(self, start: int, stop: int) -> Box:
         return box_around(self._path[start:stop], self._radius, self._size)
+
+
+@cache
+def time_colours() -> np.ndarray:
+    """(256, 3) uint8 RGB of the mask values: viridis from FIRST_COLOUR on; that of 0, where no path is, is black."""
+    table = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_VIRIDIS)[:, 0, ::-1]
+    colours = table[np.rint(np.linspace(FIRST_COLOUR, 255, LATEST)).astype(int)]
+    return np.concatenate([np.zeros((1, 3), np.uint8), colours])

@@ -90,6 +90,23 @@ def blend(background: np.ndarray, alpha: np.ndarray, colour: np.ndarray) -> np.n
     return cv2.blendLinear(np.full(background.shape, colour), background, opacity, 255 - opacity)
 
 
+def blend_colours(
+    background: np.ndarray, mask: np.ndarray, colours: np.ndarray, opacity: np.ndarray
+) -> np.ndarray:
+    """(H, W, 3) uint8: a fine mask whose values have colours and opacities, over `background` (H, W, 3) uint8.
+
+    mask: (H * SUBPIXELS, W * SUBPIXELS) uint8. colours: (256, 3) uint8. opacity: (256,) uint8, 0 for the value 0. Each
+    subpixel is blended by itself: a pixel is the mean over its subpixels.
+    """
+    height, width = background.shape[:2]
+    premultiplied = np.rint(colours * (opacity[:, None] / 255)).astype(np.uint8)
+    table = np.concatenate([premultiplied, opacity[:, None]], axis=1)[:, None]
+    shown = cv2.LUT(cv2.merge([mask] * 4), table)
+    mean = cv2.resize(shown, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+    kept = background * (1 - mean[..., 3:] / 255)
+    return np.rint(mean[..., :3] + kept).astype(np.uint8)
+
+
 def stamp(
     picture: np.ndarray, outlines: Sequence[np.ndarray], values: Sequence[int], colour: np.ndarray
 ) -> None:
