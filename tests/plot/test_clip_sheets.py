@@ -10,16 +10,8 @@ import pytest
 from PIL import Image, ImageSequence
 
 from trajprobe.artifacts.clips import Clips, open_clips, write_clips
-from trajprobe.plot.clip_sheets import (
-    GUTTER,
-    GUTTER_GREY,
-    REST,
-    contact_sheet,
-    slug,
-    write_class_clips,
-    write_disagreements,
-    write_gif,
-)
+from trajprobe.plot.clip_pictures import GUTTER, GUTTER_GREY, REST, contact_sheet, slug, write_gif
+from trajprobe.plot.clip_sheets import write_class_clips, write_disagreements
 from trajprobe.plot.outcomes import Outcomes, Votes
 
 

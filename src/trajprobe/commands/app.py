@@ -100,6 +100,36 @@ def pretrain(
 
 
 @tools.command(rich_help_panel=PEOPLE)
+def preview(
+    encoder: Annotated[
+        str | None,
+        typer.Option(show_default=False, help="Whose view is shown; by default the first of params.yaml."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the pictures.")] = Path("preview"),
+    price: Annotated[
+        float | None,
+        typer.Option(min=0, max=1e9, show_default=False, help="Of an hour; the estimate then names the sum."),
+    ] = None,
+    device: Device = None,
+    batch: Annotated[
+        int, typer.Option(envvar="TRAJPROBE_BATCH", min=1, max=4096, help="Clips in one pass.")
+    ] = 8,
+    workers: Annotated[
+        int | None, typer.Option(envvar="TRAJPROBE_WORKERS", min=1, max=1024, show_default=False)
+    ] = None,
+) -> None:
+    """Look at the clips as an encoder is shown them, and estimate the time and disk of the whole run.
+
+    Reads params.yaml, the cards and the source; writes pictures to --out and nothing to the pipeline, and downloads
+    nothing.
+    """
+    from trajprobe.commands.preview import previewing
+    from trajprobe.params import load_params
+
+    previewing.run(load_params(), encoder, out, price, previewing.RunOptions(device, batch, workers))
+
+
+@tools.command(rich_help_panel=PEOPLE)
 def show() -> None:
     """The last comparison as a table, with the verdict and where to look next."""
     from trajprobe.commands import show as command

@@ -1,5 +1,6 @@
 """Stage `trajectories`: synthesize the paths or read them from the source's files, validate them, write them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from trajprobe.artifacts.source_card import SourceCard, SourceFile, SyntheticCard, load_source_card
@@ -27,17 +28,23 @@ def run(source: str, synthesis: SynthesisParams, settings: TrajectoriesParams) -
     return summarize(trajectories, aside)
 
 
-def items_of(source: str, synthesis: SynthesisParams) -> tuple[SourceCard, Parsed]:
-    """The card of a source and its items, not validated. Raises UserError as `run` does."""
+def items_of(
+    source: str, synthesis: SynthesisParams, find: Callable[[str, SourceFile], Path] | None = None
+) -> tuple[SourceCard, Parsed]:
+    """The card of a source and its items, not validated. Raises UserError as `run` does.
+
+    find: gives the local path of a file of the source; by default `local_file`.
+    """
     card = load_source_card(source)
     if not isinstance(card, SyntheticCard):
-        return card, read_source(card, [_local(source, entry) for entry in card.entries])[0]
+        find = find or local_file
+        return card, read_source(card, [find(source, entry) for entry in card.entries])[0]
     total = len(synthesis.families) * synthesis.per_class
     with progress("synthesize", total, "paths") as advance:
         return card, synthesize(synthesis, advance)
 
 
-def _local(source: str, entry: SourceFile) -> Path:
+def local_file(source: str, entry: SourceFile) -> Path:
     """The local path of a file of the source; one with a public address is downloaded."""
     if entry.url is not None:
         return download(entry.url, sha256=entry.sha256).path

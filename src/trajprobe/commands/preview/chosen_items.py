@@ -1,0 +1,92 @@
+"""The items of a preview: read as the stage `trajectories` does, and a few of each class drawn as `render` does.
+
+Nothing is written and nothing is downloaded: a file of the source that is not on this machine is refused with the
+command that brings it. The clips are byte for byte those of the stage `render`.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trajprobe.artifacts.source_card import SourceFile
+from trajprobe.artifacts.trajectories import TrajectorySet
+from trajprobe.core import files
+from trajprobe.core.errors import UserError
+from trajprobe.download.cache import cache_dir, url_name
+from trajprobe.download.mirror import mirror_places
+from trajprobe.params import Params
+from trajprobe.render.rendering import make_scene, render_clip
+from trajprobe.trajectories.stage import load_trajectories, local_file
+
+PER_CLASS = 6  # clips of a class
+MOST_CLIPS = 240  # in all: with very many classes fewer of each are drawn, and of the first classes only
+
+
+@dataclass(frozen=True)
+class ChosenItems:
+    """n of the N items of a study, and their clips.
+
+    rows: class -> its chosen items, as positions in `trajectories`, which follow each other in `clips` (n, T, S, S, 3)
+    uint8. read, drawn: seconds that reading all items took, and drawing one clip.
+    """
+
+    trajectories: TrajectorySet
+    rows: dict[str, list[int]]
+    clips: np.ndarray
+    read: float
+    drawn: float
+
+    def clips_of(self, name: str) -> np.ndarray:
+        """(k, T, S, S, 3) uint8: the clips of the class `name`."""
+        names = list(self.rows)
+        start = sum(len(self.rows[other]) for other in names[: names.index(name)])
+        return self.clips[start : start + len(self.rows[name])]
+
+
+def choose_items(params: Params) -> ChosenItems:
+    """Read the source of `params`, and draw a few clips of every class. Raises UserError as the two stages do."""
+    start = time.perf_counter()
+    trajectories, _ = load_trajectories(params.source, params.synthesis, params.trajectories, find_offline)
+    read = time.perf_counter() - start
+    rows = evenly_by_class(trajectories.labels, trajectories.classes)
+    points, times, strokes = trajectories.points, trajectories.times, trajectories.strokes
+    scene = make_scene(points, times, params.render, trajectories.y_axis)
+    clips = []
+    start = time.perf_counter()
+    for item in (item for own in rows.values() for item in own):
+        own_strokes = None if strokes is None else strokes[item]
+        clips.append(
+            render_clip(
+                points[item], times[item], params.render, item, trajectories.y_axis, own_strokes, scene
+            )
+        )
+    drawn = (time.perf_counter() - start) / len(clips)
+    return ChosenItems(trajectories, rows, np.stack(clips), read, drawn)
+
+
+def evenly_by_class(labels: list[str], classes: list[str]) -> dict[str, list[int]]:
+    """PER_CLASS items of each class, evenly spaced in the order of the items, the first and the last among them."""
+    most = max(1, min(PER_CLASS, MOST_CLIPS // len(classes)))
+    chosen = {}
+    for name in classes[:MOST_CLIPS]:
+        own = [index for index, label in enumerate(labels) if label == name]
+        picked = np.linspace(0, len(own) - 1, min(most, len(own))).round().astype(int)
+        chosen[name] = [own[index] for index in picked]
+    return chosen
+
+
+def find_offline(source: str, entry: SourceFile) -> Path:
+    """The local path of a file of the source, which is never downloaded. Raises UserError if it is not here."""
+    if entry.url is None:
+        return local_file(source, entry)
+    name = url_name(entry.url)
+    places = [place for place in mirror_places([name]) if isinstance(place, Path)]
+    for path in [*places, cache_dir(entry.url) / name]:
+        if path.is_file() and entry.sha256 in (None, files.sha256(path)):
+            return path
+    raise UserError(
+        f"source {source}: {name} is not on this machine, and preview downloads nothing; `dvc repro trajectories` "
+        "downloads it"
+    )
