@@ -140,4 +140,4 @@ def test_the_log_says_what_is_shown_and_what_is_lost(section: Section) -> None:
     assert "their sizes, which differ by a factor of 4 (between" in fit
     assert "their durations, which differ by a factor of 6 (between" in time
     assert "without bound" in describe_scale([0 * LINE] * 9 + [LINE] * 9, times * 6, section())[0]
-    assert "by nothing" in describe_scale([0 * LINE, 0 * LINE], times[:2], section())[0]
+    assert "which are equal" in describe_scale([0 * LINE, 0 * LINE], times[:2], section())[0]

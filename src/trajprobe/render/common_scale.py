@@ -53,13 +53,13 @@ def describe_scale(
             "fit",
             sizes,
             "one scale for all: the median path is {:.0%} as large as the largest",
-            "each path has its own scale: their sizes, which differ {}, are not shown",
+            "each path has its own scale: their sizes, which {}, are not shown",
         ),
         (
             "time",
             durations,
             "one clock for all: the median path moves during {:.0%} of its clip, then rests",
-            "each clip lasts as long as its path: their durations, which differ {}, are not shown",
+            "each clip lasts as long as its path: their durations, which {}, are not shown",
         ),
     ):
         if getattr(render, key) == "dataset":
@@ -72,9 +72,11 @@ def describe_scale(
 def _differ(values: np.ndarray) -> str:
     """How much positive numbers differ, in words. A path at rest has the size zero."""
     low, high = np.quantile(values, (0.05, 0.95))
+    if high <= 1.005 * low:
+        return "are equal"
     if low <= 0:
-        return "without bound (some are at rest)" if high > 0 else "by nothing"
-    return f"by a factor of {high / low:.2g} (between the 5 % and 95 % quantiles)"
+        return "differ without bound (some paths are at rest)"
+    return f"differ by a factor of {high / low:.2g} (between the 5 % and 95 % quantiles)"
 
 
 def _duration(times: np.ndarray) -> float:
