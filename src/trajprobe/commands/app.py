@@ -115,7 +115,14 @@ def preview(
         int, typer.Option(envvar="TRAJPROBE_BATCH", min=1, max=4096, help="Clips in one pass.")
     ] = 8,
     workers: Annotated[
-        int | None, typer.Option(envvar="TRAJPROBE_WORKERS", min=1, max=1024, show_default=False)
+        int | None,
+        typer.Option(
+            envvar="TRAJPROBE_WORKERS",
+            min=1,
+            max=1024,
+            show_default=False,
+            help="Threads, or processes that fit probes, that the run will have; by default one for each core.",
+        ),
     ] = None,
 ) -> None:
     """Look at the clips as an encoder is shown them, and estimate the time and disk of the whole run.

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from scipy.spatial.distance import pdist
 
 POINTS = 32  # to which a path is resampled, evenly in time
+POINTS_APART = 16  # of them, between which distances are taken
 PIXELS_SIDE = 12  # pixels on each side of a frame, for `pixels`
 PROJECTED_SIDE = 32  # pixels on each side of a frame, for `random_projection`
 PROJECTED_WIDTH = 512  # dimensions of `random_projection`
@@ -38,9 +38,21 @@ def coordinates(
     a shorter one rests at its end.
     """
     longest = max(clock[-1] - clock[0] for clock in times) if one_clock else None
-    paths = [_resampled(*item, longest) for item in zip(times, points, strict=True)]
+    paths = [resampled(*item, longest) for item in zip(times, points, strict=True)]
     common = float(np.mean([_radius(path - path.mean(axis=0)) for path in paths])) if one_scale else None
     return np.stack([_describe(path, common) for path in paths]).astype(np.float32)
+
+
+def resampled(times: np.ndarray, points: np.ndarray, duration: float | None) -> np.ndarray:
+    """(POINTS, d) float64: the path evenly in time, over `duration` seconds from its start; None for its own."""
+    end = times[-1] if duration is None else times[0] + duration
+    even = np.linspace(times[0], end, POINTS)
+    return np.stack([np.interp(even, times, axis) for axis in points.astype(np.float64).T], axis=1)
+
+
+def coordinate_columns(dimensions: int) -> int:
+    """The width of `coordinates` for paths of so many dimensions."""
+    return 2 * POINTS * dimensions + POINTS_APART * (POINTS_APART - 1) // 2
 
 
 def pixels(clips: np.ndarray) -> np.ndarray:
@@ -70,26 +82,21 @@ def hash_noise(item_ids: Sequence[str]) -> np.ndarray:
     )
 
 
-def _resampled(times: np.ndarray, points: np.ndarray, duration: float | None) -> np.ndarray:
-    """(POINTS, d) float64: the path evenly in time, over `duration` seconds from its start; None for its own."""
-    end = times[-1] if duration is None else times[0] + duration
-    even = np.linspace(times[0], end, POINTS)
-    return np.stack([np.interp(even, times, axis) for axis in points.astype(np.float64).T], axis=1)
-
-
 def _radius(centred: np.ndarray) -> float:
     return float(np.sqrt((centred**2).sum(axis=1).mean()))
 
 
 def _describe(path: np.ndarray, common: float | None) -> np.ndarray:
     """The row of `coordinates` for one path (POINTS, d). common: the radius to divide by; None for its own."""
+    from scipy.spatial.distance import pdist  # here, as it takes long to import
+
     own = path - path.mean(axis=0)
     own /= common or _radius(own)
     lies = own if common is None else (path - path[0]) / common
     axes = np.linalg.svd(own, full_matrices=False)[2]
     turned = own @ axes.T
     turned *= np.where((turned**3).sum(axis=0) < 0, -1.0, 1.0)
-    return np.concatenate([lies.ravel(), turned.ravel(), pdist(own[:: POINTS // 16])])
+    return np.concatenate([lies.ravel(), turned.ravel(), pdist(own[:: POINTS // POINTS_APART])])
 
 
 def _shrink(clips: np.ndarray, side: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """What the estimate rests on: a batch through the encoder, a few fits, the controls of a few clips, each timed once.
 
 Weights do not change how long a network takes, so where they are missing the same architecture at random initialisation
-stands for them. Fits are timed on the paths' own coordinates, projected at random to the width of the encoder's
+stands for them. Fits are timed on the paths themselves, resampled, projected at random to the width of the encoder's
 features and mixed with as much noise, which makes the classes about as hard to separate as features do: real labels
 and a real number of items, up to MOST_ROWS of them.
 """
@@ -18,7 +18,13 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from trajprobe.artifacts.encoder_card import EncoderCard, RandomArm
 from trajprobe.artifacts.trajectories import TrajectorySet
 from trajprobe.commands.preview.cost_model import ControlTimes, EncoderTimes, FitTimes, StudyPlan
-from trajprobe.controls.control_features import HASH_WIDTH, coordinates, pixels, random_projection
+from trajprobe.controls.control_features import (
+    HASH_WIDTH,
+    coordinate_columns,
+    pixels,
+    random_projection,
+    resampled,
+)
 from trajprobe.core.errors import UserError
 from trajprobe.extract.params import ExtractParams
 from trajprobe.probe.folds import assign_folds, splits_of
@@ -28,6 +34,8 @@ from trajprobe.probe.params import ProbeParams
 MOST_ROWS = 600  # items that the fits are timed on
 MOST_WIDTH = 2048  # columns; beyond the number of rows more of them cost little
 TINY = 5  # labels of each class in a tiny fit
+LAGS = (1, 2, 4, 8, 16)  # samples
+NOISE = 1.0  # of the features that fits are timed on, in their standard deviations
 SLOW = 4.0  # seconds that no repetition may take
 SHORT = 0.05  # seconds; shorter work is timed several times
 ZSTD = 3  # level, as artifacts/clips.py stores clips
@@ -101,11 +109,9 @@ def timed_fits(trajectories: TrajectorySet, width: int, plan: StudyPlan, probe: 
     index = {label: code for code, label in enumerate(trajectories.classes)}
     y = np.array([index[trajectories.labels[item]] for item in items])
     classes = len(trajectories.classes)
-    rows = coordinates(
-        [trajectories.times[item] for item in items], [trajectories.points[item] for item in items]
-    )
+    rows = _as_rows(trajectories, items.tolist())
     rows = rows @ rng.standard_normal((rows.shape[1], min(width, MOST_WIDTH)))
-    rows = (rows / rows.std(axis=0) + rng.standard_normal(rows.shape)).astype(np.float32)
+    rows = (rows / rows.std(axis=0) + NOISE * rng.standard_normal(rows.shape)).astype(np.float32)
     l2_grid = make_l2_grid(probe.l2_grid.low, probe.l2_grid.high, probe.l2_grid.count)
 
     def folds_of(members: np.ndarray, count: int) -> Any:
@@ -135,15 +141,28 @@ def timed_fits(trajectories: TrajectorySet, width: int, plan: StudyPlan, probe: 
 
 
 def timed_controls(trajectories: TrajectorySet, clips: np.ndarray) -> ControlTimes:
-    """Time the controls of these clips, and of one of them: the projection is drawn once for each batch of clips."""
-    times, points = trajectories.times[: len(clips)], trajectories.points[: len(clips)]
-    given = coordinates(times, points)
+    """Time the controls of these clips, and of one of them: the projection is drawn once for each batch of clips.
+
+    The coordinates, a fifth of the work, are left out: their library would take longer to import than all the rest.
+    """
     one, _ = _timed(lambda: (pixels(clips[:1]), random_projection(clips[:1])))
     several, drawn = _timed(lambda: (pixels(clips), random_projection(clips)))
     more = max(several - one, 0.0) / max(len(clips) - 1, 1)
-    of_paths, _ = _timed(lambda: coordinates(times, points))
-    columns = HASH_WIDTH + sum(rows.shape[1] for rows in (given, *drawn))
-    return ControlTimes(one - more, more + of_paths / len(times), columns)
+    dimensions = trajectories.points[0].shape[1]
+    columns = HASH_WIDTH + coordinate_columns(dimensions) + sum(rows.shape[1] for rows in drawn)
+    return ControlTimes(one - more, more, columns)
+
+
+def _as_rows(trajectories: TrajectorySet, items: list[int]) -> np.ndarray:
+    """(n, C) float64: the paths resampled, centred and scaled, and distances within them, which no rotation changes."""
+    rows = []
+    for item in items:
+        path = resampled(trajectories.times[item], trajectories.points[item], None)
+        path -= path.mean(axis=0)
+        path /= max(np.abs(path).max(), 1e-30)
+        apart = [np.linalg.norm(path[lag:] - path[:-lag], axis=1) for lag in LAGS]
+        rows.append(np.concatenate([path.ravel(), *apart]))
+    return np.stack(rows)
 
 
 def stored_bytes(clips: np.ndarray) -> float:
