@@ -1,16 +1,21 @@
 """Clips depend on the item and the params alone: not on threads, neighbours, or what else is switched on."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from trajprobe.core.errors import UserError
 from trajprobe.render import rendering
 from trajprobe.render.params import RenderParams
 from trajprobe.render.rendering import render_batches, render_clip
+from trajprobe.trajectories.params import SynthesisParams
+from trajprobe.trajectories.synthetic.sampling import synthesize
 
+ROOT = Path(__file__).parents[2]
 Section = Callable[..., RenderParams]
 Paths = tuple[list[np.ndarray], list[np.ndarray]]  # points, times
 
@@ -131,3 +136,22 @@ def test_params_that_leave_nothing_to_see_are_refused(
         section(**changes)
     assert message in str(caught.value)
     assert str(caught.value).startswith("test: marker_radius: ")
+
+
+def test_the_default_clips_are_what_they_were_before_the_options(section: Section) -> None:
+    """The brightness of each frame, as drawn by the revision before `fit`, `time`, `trail_colour` and images.
+
+    Sums rather than a digest, because another type of CPU may round a coordinate differently.
+    """
+    committed = yaml.safe_load((ROOT / "params.yaml").read_text())["synthesis"]
+    synthesis = SynthesisParams(**{**committed, "per_class": 2})
+    parsed = synthesize(synthesis, lambda amount=1, note="": None)
+    (clips,) = render_batches(parsed.points, parsed.times, section())
+    before = [
+        [983070, 1000431, 1020980, 1041995, 1064357],
+        [983019, 1002001, 1050259, 1079775, 1111503],
+        [983012, 1064281, 1145769, 1230205, 1307950],
+        [983048, 1025872, 1050066, 1066485, 1094564],
+    ]
+    # The background alone is 966,656; the shortest trail adds 17,000.
+    np.testing.assert_allclose(clips[::2].sum(axis=(2, 3, 4), dtype=int), before, atol=50)
