@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,18 @@ import torch
 import yaml
 from PIL import Image
 
+from trajprobe.artifacts.clips import open_clips
 from trajprobe.artifacts.encoder_card import load_encoder_card
-from trajprobe.commands.preview import preview_sheet, previewing
+from trajprobe.artifacts.trajectories import ReadyClips, read_trajectories, write_trajectories
+from trajprobe.commands.preview import chosen_items, preview_sheet, previewing
 from trajprobe.commands.preview.chosen_items import PER_CLASS, ChosenItems, choose_items, evenly_by_class
 from trajprobe.commands.preview.previewing import RunOptions
 from trajprobe.commands.preview.seen_clips import is_approximate, seen_clips
+from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.encoders.preprocess import prepare
 from trajprobe.params import Params, load_params
+from trajprobe.render import stage as render_stage
 from trajprobe.render.rendering import render_batches
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +94,41 @@ def test_the_clips_are_those_of_the_stage(project: Path) -> None:
         np.testing.assert_array_equal(chosen.clips, clips[rows])
         np.testing.assert_array_equal(chosen.clips_of("circular"), clips[chosen.rows["circular"]])
         assert chosen.rows["linear"] == [0, 2, 4, 7, 9, 11]
+
+
+@pytest.mark.parametrize("noise", [0.0, 3.0])
+def test_ready_made_clips_are_those_of_the_stage(
+    project: Path, monkeypatch: pytest.MonkeyPatch, noise: float
+) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (8, 5, 64, 64, 3), np.uint8)
+    folder = project / "data/sources/mine"
+    folder.mkdir()
+    np.savez(folder / "mine.npz", videos=frames)
+    items = choose_items(load_params()).trajectories
+    own = replace(
+        items,
+        item_ids=items.item_ids[:8],
+        labels=["linear", "circular"] * 4,
+        groups=items.groups[:8],
+        splits=items.splits[:8],
+        times=[np.arange(5.0)] * 8,
+        points=[],
+        clips=ReadyClips([f"mine.npz/videos/{row}" for row in range(8)], [5] * 8, {"mine.npz": "bytes"}),
+    )
+    params = changed(load_params(), "render", noise=noise).model_copy(update={"source": "mine"})
+    write_trajectories(own, paths.TRAJECTORIES)
+    # The set as `trajectories` would accept it; reading a source has its own tests.
+    monkeypatch.setattr(chosen_items, "items_of", lambda *given: (None, None))
+    monkeypatch.setattr(chosen_items, "accept", lambda *given: (read_trajectories(paths.TRAJECTORIES), []))
+    render_stage.run(params.render)
+    stored = open_clips(paths.VIDEOS)
+    chosen = choose_items(params)
+    assert chosen.rows == {"linear": [0, 2, 4, 6], "circular": [1, 3, 5, 7]}
+    np.testing.assert_array_equal(chosen.clips, stored[0:8][[0, 2, 4, 6, 1, 3, 5, 7]])
+    rows = previewing.estimate(params, [load_encoder_card("placeholder")], chosen, ON_CPU)
+    assert all(row.seconds is not None for row in rows[:-1])
+    (line,) = previewing.show_clips(chosen, load_encoder_card("placeholder"), params, Path("preview"))
+    assert "is shown, 5 frames of 64 x 64 pixels" in line
 
 
 def test_items_are_spaced_evenly_and_few_if_there_are_many_classes() -> None:

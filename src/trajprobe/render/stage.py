@@ -43,9 +43,7 @@ def run(render: RenderParams, workers: int | None = None) -> str:
     return said
 
 
-def _drawn(
-    items: Items, render: RenderParams, workers: int | None
-) -> tuple[Iterator[np.ndarray], list[str]]:
+def _drawn(items: Items, render: RenderParams, workers: int | None) -> tuple[Iterator[np.ndarray], list[str]]:
     """The clips of paths, or of noise, and what to say of their scale."""
     if not items.has_paths:  # noise needs none
         nothing = [np.empty((0, 2))] * len(items.item_ids)

@@ -11,14 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from trajprobe.artifacts.source_card import SourceFile
-from trajprobe.artifacts.trajectories import TrajectorySet
-from trajprobe.core import files
+from trajprobe.artifacts.trajectories import ReadyClips, TrajectorySet
+from trajprobe.core import files, paths
 from trajprobe.core.errors import UserError
 from trajprobe.download.cache import cache_dir, url_name
 from trajprobe.download.mirror import mirror_places
 from trajprobe.params import Params
-from trajprobe.render.rendering import make_scene, render_clip
-from trajprobe.trajectories.stage import load_trajectories, local_file
+from trajprobe.render.clutter import add_noise
+from trajprobe.render.params import RenderParams
+from trajprobe.render.rendering import NOISE, make_scene, render_clip
+from trajprobe.trajectories.stage import items_of, local_file
+from trajprobe.trajectories.validation import accept
 
 PER_CLASS = 6  # clips of a class
 MOST_CLIPS = 240  # in all: with very many classes fewer of each are drawn, and of the first classes only
@@ -48,22 +51,48 @@ class ChosenItems:
 def choose_items(params: Params) -> ChosenItems:
     """Read the source of `params`, and draw a few clips of every class. Raises UserError as the two stages do."""
     start = time.perf_counter()
-    trajectories, _ = load_trajectories(params.source, params.synthesis, params.trajectories, find_offline)
+    card, parsed = items_of(params.source, params.synthesis, find_offline)
+    trajectories, _ = accept(parsed, card, params.trajectories)
     read = time.perf_counter() - start
     rows = evenly_by_class(trajectories.labels, trajectories.classes)
+    items = [item for own in rows.values() for item in own]
+    if trajectories.clips is not None and params.render.content != "noise":
+        start = time.perf_counter()
+        clips = _ready_made(trajectories.clips, items, params)
+    else:
+        clips, start = _drawn(trajectories, items, params.render)
+    return ChosenItems(trajectories, rows, clips, read, (time.perf_counter() - start) / len(clips))
+
+
+def _drawn(trajectories: TrajectorySet, items: list[int], render: RenderParams) -> tuple[np.ndarray, float]:
+    """The clips of `items`, and when their drawing began."""
     points, times, strokes = trajectories.points, trajectories.times, trajectories.strokes
-    scene = make_scene(points, times, params.render, trajectories.y_axis)
-    clips = []
+    scene = make_scene(points, times, render, trajectories.y_axis)
     start = time.perf_counter()
-    for item in (item for own in rows.values() for item in own):
-        own_strokes = None if strokes is None else strokes[item]
-        clips.append(
-            render_clip(
-                points[item], times[item], params.render, item, trajectories.y_axis, own_strokes, scene
-            )
-        )
-    drawn = (time.perf_counter() - start) / len(clips)
-    return ChosenItems(trajectories, rows, np.stack(clips), read, drawn)
+    clips = []
+    for item in items:
+        path = points[item] if points else np.empty((0, 2))  # noise needs none
+        own = None if strokes is None else strokes[item]
+        clips.append(render_clip(path, times[item], render, item, trajectories.y_axis, own, scene))
+    return np.stack(clips), start
+
+
+def _ready_made(clips: ReadyClips, items: list[int], params: Params) -> np.ndarray:
+    """The clips of `items`, which the source has, as `render` resizes them."""
+    from trajprobe.render.ready_made import ready_clips  # here, as it decodes videos
+
+    order = sorted(items)
+    some = ReadyClips([clips.places[i] for i in order], [clips.frames[i] for i in order], clips.scales)
+    render = params.render
+    plain = render.model_copy(update={"noise": 0.0})  # its noise would be that of other items
+    made = dict(zip(order, ready_clips(some, paths.source(params.source), plain), strict=True))
+    picked = [made[item][0] for item in items]
+    if render.noise > 0:
+        picked = [
+            add_noise(clip, render.noise, np.random.default_rng([render.seed, item, NOISE]))
+            for item, clip in zip(items, picked, strict=True)
+        ]
+    return np.stack(picked)
 
 
 def evenly_by_class(labels: list[str], classes: list[str]) -> dict[str, list[int]]:

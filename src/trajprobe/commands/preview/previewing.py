@@ -102,7 +102,7 @@ def show_clips(chosen: ChosenItems, card: EncoderCard, params: Params, out: Path
     missing = len(chosen.trajectories.classes) - len(seen)
     if missing:
         lines.append(f"the first {len(seen)} classes; {missing} more are not shown")
-    if params.render.content == "noise":
+    if params.render.content == "noise" or chosen.trajectories.clips is not None:
         return lines
     return lines + describe_scale(chosen.trajectories.points, chosen.trajectories.times, params.render)
 
@@ -189,10 +189,7 @@ def _encoder_rows(
 
 
 def _path_bytes(chosen: ChosenItems) -> float:
-    return sum(
-        path.nbytes + clock.nbytes
-        for path, clock in zip(chosen.trajectories.points, chosen.trajectories.times, strict=True)
-    )
+    return sum(array.nbytes for array in (*chosen.trajectories.points, *chosen.trajectories.times))
 
 
 def _table(rows: Sequence[StageCost]) -> Table:

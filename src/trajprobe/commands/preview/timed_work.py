@@ -109,7 +109,8 @@ def timed_fits(trajectories: TrajectorySet, width: int, plan: StudyPlan, probe: 
     index = {label: code for code, label in enumerate(trajectories.classes)}
     y = np.array([index[trajectories.labels[item]] for item in items])
     classes = len(trajectories.classes)
-    rows = _as_rows(trajectories, items.tolist())
+    # Clips without paths: the labels themselves, under the same noise.
+    rows = _as_rows(trajectories, items.tolist()) if trajectories.points else np.eye(classes)[y]
     rows = rows @ rng.standard_normal((rows.shape[1], min(width, MOST_WIDTH)))
     rows = (rows / rows.std(axis=0) + NOISE * rng.standard_normal(rows.shape)).astype(np.float32)
     l2_grid = make_l2_grid(probe.l2_grid.low, probe.l2_grid.high, probe.l2_grid.count)
@@ -148,8 +149,8 @@ def timed_controls(trajectories: TrajectorySet, clips: np.ndarray) -> ControlTim
     one, _ = _timed(lambda: (pixels(clips[:1]), random_projection(clips[:1])))
     several, drawn = _timed(lambda: (pixels(clips), random_projection(clips)))
     more = max(several - one, 0.0) / max(len(clips) - 1, 1)
-    dimensions = trajectories.points[0].shape[1]
-    columns = HASH_WIDTH + coordinate_columns(dimensions) + sum(rows.shape[1] for rows in drawn)
+    given = coordinate_columns(trajectories.points[0].shape[1]) if trajectories.points else 0
+    columns = HASH_WIDTH + given + sum(rows.shape[1] for rows in drawn)
     return ControlTimes(one - more, more, columns)
 
 
