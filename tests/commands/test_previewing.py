@@ -14,7 +14,7 @@ from PIL import Image
 
 from trajprobe.artifacts.clips import open_clips
 from trajprobe.artifacts.encoder_card import load_encoder_card
-from trajprobe.artifacts.trajectories import ReadyClips, read_trajectories, write_trajectories
+from trajprobe.artifacts.trajectories import ReadyClips, write_trajectories
 from trajprobe.commands.preview import chosen_items, preview_sheet, previewing
 from trajprobe.commands.preview.chosen_items import PER_CLASS, ChosenItems, choose_items, evenly_by_class
 from trajprobe.commands.preview.previewing import RunOptions
@@ -107,6 +107,7 @@ def test_ready_made_clips_are_those_of_the_stage(
     items = choose_items(load_params()).trajectories
     own = replace(
         items,
+        source="mine",
         item_ids=items.item_ids[:8],
         labels=["linear", "circular"] * 4,
         groups=items.groups[:8],
@@ -119,7 +120,7 @@ def test_ready_made_clips_are_those_of_the_stage(
     write_trajectories(own, paths.TRAJECTORIES)
     # The set as `trajectories` would accept it; reading a source has its own tests.
     monkeypatch.setattr(chosen_items, "items_of", lambda *given: (None, None))
-    monkeypatch.setattr(chosen_items, "accept", lambda *given: (read_trajectories(paths.TRAJECTORIES), []))
+    monkeypatch.setattr(chosen_items, "accept", lambda *given: (own, []))
     render_stage.run(params.render)
     stored = open_clips(paths.VIDEOS)
     chosen = choose_items(params)
