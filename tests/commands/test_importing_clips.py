@@ -16,7 +16,8 @@ from trajprobe.artifacts.clips import open_clips
 from trajprobe.artifacts.features import read_features, write_features
 from trajprobe.artifacts.predictions import read_predictions
 from trajprobe.commands import importing, show
-from trajprobe.commands.pretrain.clip_pool import clips_pool, source_pool
+from trajprobe.commands.pretrain.clip_pool import clips_pool
+from trajprobe.commands.pretrain.source_pool import source_pool
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.fetch import stage as fetch
@@ -145,15 +146,14 @@ def test_an_archive_of_clips_alone_gives_a_verdict(project: Path) -> None:
     said = importing.run(project / "a.npz", "mine", time_unit="10fps")
     assert "\ntime: frames 0.1 s apart\n" in said
     controls, _ = run_all(page=False)
-    # Pretraining takes the stored clips, not the source; it knows the clips alone, and `probe` recognises those.
-    with pytest.raises(
-        UserError, match=r"--source mine: has ready-made clips, .* give --clips data/videos.zarr"
-    ):
-        source_pool("mine", None)
-    pool = clips_pool(paths.VIDEOS)
-    assert (pool.count, len(pool.clips), pool.points) == (16, 16, [])
+    # Pretraining takes the source or the stored clips, and knows both by the same digests of the clips in their file.
+    source, stored = source_pool("mine", None), clips_pool(paths.VIDEOS)
+    assert source.count == stored.count == 16
+    assert source.digests == {"file": stored.digests["file"]}
+    assert stored.digests.keys() == {"clip", "file"}
     features = read_features(paths.features("placeholder"))
-    metadata = dict(features.metadata) | {"seen": {"points": ["0" * 16], "rows": [2, 5, 7], "recorded": 9}}
+    seen = {"points": ["0" * 16], "file": source.digests["file"][5:6], "rows": [2, 5, 7], "recorded": 9}
+    metadata = dict(features.metadata) | {"seen": seen}
     write_features(paths.features("placeholder"), features.arrays, metadata)
     run("probe", load_params(), "placeholder")
     assert read_predictions(paths.predictions("placeholder")).features["seen"] == {

@@ -3,6 +3,7 @@ definition, what is recorded as seen against the items themselves, and what is r
 pretraining to the verdict: if held-out items were seen it never says that pretraining helps, whatever their name is."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import chdir
@@ -22,8 +23,9 @@ from trajprobe.artifacts.seen_items import clip_digest, points_digest, read_seen
 from trajprobe.artifacts.trajectories import read_trajectories
 from trajprobe.commands import importing
 from trajprobe.commands.pretrain import command, encoder_folder, training
-from trajprobe.commands.pretrain.clip_pool import ClipPool, clips_pool, source_pool
+from trajprobe.commands.pretrain.clip_pool import ClipPool, clips_pool
 from trajprobe.commands.pretrain.clip_sequence import ClipSequence
+from trajprobe.commands.pretrain.source_pool import source_pool
 from trajprobe.commands.pretrain.unlabelled_clips import HELD_OUT
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
@@ -161,7 +163,7 @@ def test_a_killed_run_ends_as_one_that_was_not(
 def made_pool(count: int) -> ClipPool:
     """A pool whose clips say which they are: (index, rendering)."""
     names = [f"{index:02d}" for index in range(count)]
-    return ClipPool("--clips x", count, 1, lambda *which: np.array(which), names, [], "", [])
+    return ClipPool("--clips x", count, 1, lambda *which: np.array(which), {"clip": names}, "", [])
 
 
 def test_epochs_are_permutations_of_what_is_not_held_out() -> None:
@@ -189,14 +191,19 @@ def test_the_items_of_a_source_are_drawn_as_the_study_draws_them(here: Path) -> 
     for index in (0, 7, 59):
         assert np.array_equal(pool.draw(index, 0), clips[index : index + 1][0])
     assert not np.array_equal(pool.draw(0, 0), pool.draw(0, 1))  # noise differs from rendering to rendering
-    assert pool.points == [points_digest(path) for path in own.points]
+    assert pool.digests["points"] == [points_digest(path) for path in own.points]
     train = source_pool("synthetic", "train")
-    assert train.points == [pool.points[i] for i, split in enumerate(own.splits) if split == "train"]
+    assert train.digests["points"] == [
+        pool.digests["points"][i] for i, split in enumerate(own.splits) if split == "train"
+    ]
     Path("ids.txt").write_text(f"{own.item_ids[3]}\n\n {own.item_ids[1]} \n")
-    assert source_pool("synthetic", "ids.txt").points == [pool.points[1], pool.points[3]]
-    assert source_pool("copy", None).points == pool.points  # without labels
-    assert clips_pool(paths.VIDEOS).points == pool.points
-    assert clips_pool(paths.VIDEOS).clips == [clip_digest(clip) for clip in clips[:]]
+    assert source_pool("synthetic", "ids.txt").digests["points"] == [
+        pool.digests["points"][1],
+        pool.digests["points"][3],
+    ]
+    assert source_pool("copy", None).digests["points"] == pool.digests["points"]  # without labels
+    assert clips_pool(paths.VIDEOS).digests["points"] == pool.digests["points"]
+    assert clips_pool(paths.VIDEOS).digests["clip"] == [clip_digest(clip) for clip in clips[:]]
 
 
 def test_copies_of_items_that_may_not_be_seen_are_left_out(here: Path) -> None:
@@ -213,7 +220,7 @@ def test_copies_of_items_that_may_not_be_seen_are_left_out(here: Path) -> None:
     ]
     Path("some.txt").write_text("000000\n000001\n000002\n000004\n")
     pool = source_pool("twice", "some.txt")
-    assert pool.points == [points_digest(points[i] - points[i, :1]) for i in (1, 4)]
+    assert pool.digests["points"] == [points_digest(points[i] - points[i, :1]) for i in (1, 4)]
     assert "left out 1 item with an exact copy among the items that may not be seen" in pool.notes
 
 
@@ -261,6 +268,47 @@ def test_without_steps_the_initialisation_is_kept(here: Path) -> None:
     assert recipe["held_out_unexplained_variance"] > 0
     assert "final_loss" not in recipe
     run("fetch", None, "never")
+
+
+def test_ready_made_clips_are_known_at_any_size_and_without_paths(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source of clips without trajectories, pretrained on at 16 pixels and probed at 24."""
+    shutil.copytree("models/tiny", tmp_path / "models/tiny")
+    shutil.copytree(".dvc", tmp_path / ".dvc")
+    monkeypatch.chdir(tmp_path)
+    film = Path("data/sources/film")
+    film.mkdir(parents=True)
+    (film / "card.yaml").write_text("{name: film, summary: clips, format: npz, files: [{file: film.npz}]}")
+    videos = np.random.default_rng(0).integers(0, 256, (32, 5, 24, 24, 3), dtype=np.uint8)
+    half = ["train", "test"] * 16
+    np.savez(film / "film.npz", videos=videos, labels=list("aabb") * 8, splits=half)
+    small_params(render={"size": 16, "noise": 0.0})
+    pool = source_pool("film", "train")
+    assert pool.count == 16
+    pretrain("clean", source="film", items="train", batch=4)
+    pretrain("all", source="film", batch=16)
+    pretrain("file", clips=film / "film.npz", batch=16)
+    params = small_params(render={"size": 24}).model_copy(update={"source": "film"})
+    run("trajectories", params)
+    run("render", params)
+    pretrain("store", clips=paths.VIDEOS, batch=16)
+    for name, seen in (
+        ("clean", {0}),
+        ("all", range(13, 17)),
+        ("file", range(13, 17)),
+        ("store", range(13, 17)),
+    ):
+        run("fetch", None, name)
+        run("extract", params, name, device="cpu")
+        run("probe", params, name, workers=1)
+        found = read_predictions(paths.predictions(name)).features["seen"]
+        assert found["recorded"] == (12 if name == "clean" else 29)
+        assert found["held_out"] in seen
+    run("render", small_params(render={"size": 16, "noise": 0.0}))
+    stored = open_clips(paths.VIDEOS)[:]
+    train = [index for index, split in enumerate(half) if split == "train"]
+    assert all(np.array_equal(pool.draw(place, 0), stored[index]) for place, index in enumerate(train))
 
 
 CASES: list[tuple[dict[str, Any], str]] = [
@@ -381,7 +429,7 @@ def test_missing_weights_say_how_to_get_them_and_a_changed_list_is_refused(here:
     run("fetch", None, "gone")
     assert run("fetch", None, "gone").startswith("gone: unchanged")
     with pytest.raises(
-        UserError, match=r"line 2: expected `points` or `clip` and 16 hexadecimal digits, got 'name"
+        UserError, match=r"line 2: expected one of points, file, clip and 16 hexadecimal digits, got 'name"
     ):
         read_seen_items(card, sha256(card))
 

@@ -22,6 +22,7 @@ from trajprobe.videos.video_archive import pack_videos
 
 CLIPS = np.stack([disc_clip(("right", "down")[n % 2], n, frames=5, height=32) for n in range(6)])
 MINE = Path("data/sources/mine")
+NO_DIGEST = "0" * 64
 
 
 def write_set(clips: ReadyClips, has_paths: bool = False) -> None:
@@ -62,11 +63,13 @@ def render(
 
 
 def of_array(rows: range, frames: int = 5, file: str = "mine.npz", scale: str = "bytes") -> ReadyClips:
-    return ReadyClips([f"{file}/videos/{row}" for row in rows], [frames] * len(rows), {file: scale})
+    return ReadyClips(
+        [f"{file}/videos/{row}" for row in rows], [frames] * len(rows), {file: scale}, [NO_DIGEST] * len(rows)
+    )
 
 
 def of_videos(rows: range) -> ReadyClips:
-    return ReadyClips([f"mine.zip/{row}.avi" for row in rows], [5] * len(rows), {})
+    return ReadyClips([f"mine.zip/{row}.avi" for row in rows], [5] * len(rows), {}, [NO_DIGEST] * len(rows))
 
 
 def stored(render: RenderParams, workers: int | None = None) -> np.ndarray:
@@ -114,7 +117,12 @@ def test_two_files_and_every_scale(render: RenderParams) -> None:
         of_array(range(6), file="train.npz", scale="unit"),
         of_array(range(4), file="test.npy", scale="signed"),
     )
-    write_set(ReadyClips(train.places + test.places, train.frames + test.frames, train.scales | test.scales))
+    digests = train.digests + test.digests
+    write_set(
+        ReadyClips(
+            train.places + test.places, train.frames + test.frames, train.scales | test.scales, digests
+        )
+    )
     np.testing.assert_array_equal(stored(render), np.concatenate([CLIPS, CLIPS[:4]]))
 
 
@@ -171,11 +179,17 @@ def test_a_frame_is_shrunk_by_area_between_black_bars() -> None:
             r"data/sources/mine/gone.npz: is missing.* `dvc pull data/sources/mine/gon",
         ),
         (
-            ReadyClips(["mine.npz/other/0"] * 2, [5] * 2, {"mine.npz": "bytes"}),
+            ReadyClips(["mine.npz/other/0"] * 2, [5] * 2, {"mine.npz": "bytes"}, [NO_DIGEST] * 2),
             r"has no array 'other' any more",
         ),
-        (ReadyClips(["mine.zip/gone.avi"] * 2, [5] * 2, {}), r"mine.zip: gone.avi: cannot be unpacked"),
-        (ReadyClips(["mine.zip/0.avi"] * 2, [9] * 2, {}), r"mine.zip: 0.avi: ends after 5 frames"),
+        (
+            ReadyClips(["mine.zip/gone.avi"] * 2, [5] * 2, {}, [NO_DIGEST] * 2),
+            r"mine.zip: gone.avi: cannot be unpacked",
+        ),
+        (
+            ReadyClips(["mine.zip/0.avi"] * 2, [9] * 2, {}, [NO_DIGEST] * 2),
+            r"mine.zip: 0.avi: ends after 5 frames",
+        ),
     ],
 )
 def test_files_that_changed_since_are_one_line_and_leave_no_store(

@@ -1,9 +1,10 @@
 """models/NAME/seen_items.txt: the recordings that a pretraining saw, so that no later study takes them for unseen ones.
 
-A line for each: `points` and the digest of a path, or `clip` and the digest of a clip's bytes. The digests are those of
-the content, so that the same recording is found again under another name. `trajprobe pretrain` writes the file, the
-card names it, and `fetch` copies it into the provenance of the weights; `extract` compares the clips, `probe` the
-paths, and counts how many of the items that it holds out are among them.
+A line for each: `points` and the digest of a path; `file` and that of a ready-made clip as it lies in its file; `clip`
+and that of a clip as the encoders see it. The digests are those of the content, so that the same recording is found
+again under another name. `trajprobe pretrain` writes the file, the card names it, and `fetch` copies it into the
+provenance of the weights; `extract` compares the clips that are seen, `probe` the paths and the clips in files, and
+counts how many of the items that it holds out are among them.
 
 An exact copy is found. The same recording with other points (resampled, filtered, cut) is not.
 """
@@ -19,9 +20,9 @@ import numpy as np
 from trajprobe.core import files
 from trajprobe.core.errors import UserError
 
-POINTS, CLIP = "points", "clip"
+POINTS, FILE, CLIP = KINDS = ("points", "file", "clip")
 DIGITS = 16  # of each digest: among a billion pairs of items, two different ones agree once in 10**10 studies
-LINE = re.compile(rf"({POINTS}|{CLIP}) ([0-9a-f]{{{DIGITS}}})")
+LINE = re.compile(rf"({'|'.join(KINDS)}) ([0-9a-f]{{{DIGITS}}})")
 HEADER = "# Digests of the recordings that the pretraining of this encoder saw; see docs/pretraining.md.\n"
 
 
@@ -35,17 +36,20 @@ def clip_digest(clip: np.ndarray) -> str:
     return _digest(CLIP, np.ascontiguousarray(clip, dtype=np.uint8))
 
 
-def write_seen_items(path: Path, points: Iterable[str], clips: Iterable[str]) -> None:
-    """Write the digests of both kinds, sorted, each once."""
-    lines = [
-        f"{kind} {digest}\n" for kind, own in ((POINTS, points), (CLIP, clips)) for digest in sorted({*own})
-    ]
+def file_digest(sha256: str) -> str:
+    """The digest of a ready-made clip whose content has this SHA-256 (`ReadyClips.digests`)."""
+    return sha256[:DIGITS]
+
+
+def write_seen_items(path: Path, digests: Mapping[str, Iterable[str]]) -> None:
+    """Write the digests of each kind, sorted, each once."""
+    lines = [f"{kind} {digest}\n" for kind in KINDS for digest in sorted({*digests.get(kind, ())})]
     with files.atomic(path) as temporary:
         temporary.write_text(HEADER + "".join(lines), encoding="utf-8")
 
 
 def read_seen_items(path: Path | str, sha256: str) -> dict[str, list[str]]:
-    """The digests in the file under `points` and `clip`.
+    """The digests in the file, by their kind.
 
     Raises UserError if the file is missing or is not the one with this SHA-256: what was seen is then unknown.
     """
@@ -59,13 +63,13 @@ def read_seen_items(path: Path | str, sha256: str) -> dict[str, list[str]]:
             f"{path}: its SHA-256 is {found}, but the card pins {sha256}; restore the file (`git checkout {path}`), or "
             "pretrain again"
         )
-    digests: dict[str, list[str]] = {POINTS: [], CLIP: []}
+    digests: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
         if line.startswith("#"):
             continue
         if (match := LINE.fullmatch(line)) is None:
             raise UserError(
-                f"{path}: line {number}: expected `{POINTS}` or `{CLIP}` and {DIGITS} hexadecimal digits, "
+                f"{path}: line {number}: expected one of {', '.join(KINDS)} and {DIGITS} hexadecimal digits, "
                 f"got {line!r:.80}"
             )
         digests[match[1]].append(match[2])

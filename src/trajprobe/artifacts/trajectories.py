@@ -2,10 +2,10 @@
 
 One row per item: `item_id`, `label`, `group`, `split`, `time`, `points`, and `stroke` if any path has several strokes,
 between which the pen was lifted. Items with a ready-made clip, which `render` resizes instead of drawing the path, have
-the columns `clip`, where it is, and `frames`, their number. If such items have no path there is no column `points`, and
-`time` holds the instants of the clip's frames. The metadata contain, as one JSON text, the order of the classes, the
-name of the source, the digest of its content, which way y points, and how the values of ready-made clips are scaled.
-Writing the same set twice gives the same bytes.
+the columns `clip`, where it is, `frames`, their number, and `clip_sha256`, the digest of its content. If such items
+have no path there is no column `points`, and `time` holds the instants of the clip's frames. The metadata contain, as
+one JSON text, the order of the classes, the name of the source, the digest of its content, which way y points, and how
+the values of ready-made clips are scaled. Writing the same set twice gives the same bytes.
 """
 
 import hashlib
@@ -33,7 +33,9 @@ OPTIONAL = {
     "stroke": pa.list_(pa.int32()),
     "clip": pa.string(),
     "frames": pa.int32(),
+    "clip_sha256": pa.string(),
 }
+OF_CLIPS = ["clip", "frames", "clip_sha256"]
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,13 @@ class ReadyClips:
 
     places: `FILE/MEMBER` for a video in a .zip, `FILE/ARRAY/ROW` for a row of an array; FILE lies beside the source's
     card. frames: the number in each clip, at least 2. scales: FILE -> how its values are scaled, for arrays: `bytes`
-    (0 to 255), `unit` (0 to 1) or `signed` (-1 to 1).
+    (0 to 255), `unit` (0 to 1) or `signed` (-1 to 1). digests: hex SHA-256 of the content of each.
     """
 
     places: list[str]
     frames: list[int]
     scales: dict[str, str]
+    digests: list[str]
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def write_trajectories(trajectories: TrajectorySet, path: Path | str) -> None:
     optional = [
         *(["points"] if points else []),
         *(["stroke"] if strokes is not None else []),
-        *(["clip", "frames"] if clips is not None else []),
+        *(OF_CLIPS if clips is not None else []),
     ]
     schema = _schema(optional).with_metadata(
         {METADATA: json.dumps(described, sort_keys=True, ensure_ascii=False)}
@@ -133,6 +136,7 @@ def write_trajectories(trajectories: TrajectorySet, path: Path | str) -> None:
                 columns += [
                     pa.array(clips.places[rows], pa.string()),
                     pa.array(clips.frames[rows], pa.int32()),
+                    pa.array(clips.digests[rows], pa.string()),
                 ]
             writer.write_table(pa.table(columns, schema=schema), row_group_size=rows.stop - rows.start)
 
@@ -156,6 +160,7 @@ def read_trajectories(path: Path | str) -> TrajectorySet:
     strokes: list[np.ndarray] = []
     places: list[str] = []
     frames: list[int] = []
+    digests: list[str] = []
     with file:
         for group in range(file.num_row_groups):
             table = file.read_row_group(group).combine_chunks()
@@ -171,6 +176,7 @@ def read_trajectories(path: Path | str) -> TrajectorySet:
             if "clip" in table.column_names:
                 places += table["clip"].to_pylist()
                 frames += table["frames"].to_pylist()
+                digests += table["clip_sha256"].to_pylist()
     return TrajectorySet(
         item_ids=names["item_id"],
         labels=names["label"],
@@ -183,7 +189,7 @@ def read_trajectories(path: Path | str) -> TrajectorySet:
         digest=described["digest"],
         y_axis=cast(YAxis, described["y_axis"]),
         strokes=strokes or None,
-        clips=ReadyClips(places, frames, described["scales"]) if places else None,
+        clips=ReadyClips(places, frames, described["scales"], digests) if places else None,
     )
 
 
@@ -192,9 +198,11 @@ def read_items(path: Path | str) -> Items:
     file, described = _open(path)
     has_clips, has_paths = (name in file.schema_arrow.names for name in ("clip", "points"))
     with file:
-        table = file.read(columns=[*NAMES, *(["clip", "frames"] if has_clips else [])])
+        table = file.read(columns=[*NAMES, *(OF_CLIPS if has_clips else [])])
     found = {name: table[name].to_pylist() for name in table.column_names}
-    clips = ReadyClips(found["clip"], found["frames"], described["scales"]) if has_clips else None
+    clips = None
+    if has_clips:
+        clips = ReadyClips(found["clip"], found["frames"], described["scales"], found["clip_sha256"])
     item_ids, labels, groups, splits = (found[name] for name in NAMES)
     return Items(
         item_ids, labels, groups, splits, described["classes"], described["source"], clips, has_paths

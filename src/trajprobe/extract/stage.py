@@ -8,7 +8,7 @@ from typing import Any
 from trajprobe.artifacts.clips import Clips, open_clips
 from trajprobe.artifacts.encoder_card import load_encoder_card
 from trajprobe.artifacts.features import create_features
-from trajprobe.artifacts.seen_items import CLIP, POINTS, clip_digest
+from trajprobe.artifacts.seen_items import CLIP, KINDS, clip_digest
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.progress import progress
@@ -76,9 +76,10 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int) -> 
 
 
 def _seen(listed: Mapping[str, Sequence[str]], clips: Clips) -> dict[str, Any]:
-    """What the pretraining saw: its digests of `points`, and the `rows` of clips that it saw as they are."""
+    """What the pretraining saw, with the `rows` of clips that it saw as they are in place of their digests."""
     seen = set(listed[CLIP])
     rows = (
         [row for row in range(clips.shape[0]) if clip_digest(clips[row : row + 1][0]) in seen] if seen else []
     )
-    return {POINTS: listed[POINTS], "rows": rows, "recorded": max(len(listed[POINTS]), len(seen))}
+    others = {kind: listed[kind] for kind in KINDS if kind != CLIP}
+    return {**others, "rows": rows, "recorded": max(map(len, listed.values()))}

@@ -8,8 +8,8 @@ import numpy as np
 
 from trajprobe.artifacts.features import read_features
 from trajprobe.artifacts.predictions import Predictions, write_predictions
-from trajprobe.artifacts.seen_items import POINTS, points_digest
-from trajprobe.artifacts.trajectories import read_items, read_trajectories
+from trajprobe.artifacts.seen_items import FILE, POINTS, file_digest, points_digest
+from trajprobe.artifacts.trajectories import Items, read_items, read_trajectories
 from trajprobe.core import paths
 from trajprobe.core.parallel import worker_count
 from trajprobe.core.progress import progress
@@ -41,7 +41,7 @@ def run(settings: ProbeParams, name: str, workers: int | None = None) -> str:
         items=inputs.digest,
         l2_grid=(settings.l2_grid.low, settings.l2_grid.high),
         arms=[replace(arm, split_half_hits=own) for arm, own in zip(probed, hits, strict=True)],
-        features=_with_seen_counted(features.metadata, tested, items.has_paths),
+        features=_with_seen_counted(features.metadata, items, tested),
         split_half_counts=split_half_counts(y, n_classes, pairs),
     )
     write_predictions(paths.predictions(name), predictions)
@@ -52,15 +52,20 @@ def run(settings: ProbeParams, name: str, workers: int | None = None) -> str:
     )
 
 
-def _with_seen_counted(metadata: Mapping[str, Any], tested: np.ndarray, has_paths: bool) -> dict[str, Any]:
+def _with_seen_counted(metadata: Mapping[str, Any], items: Items, tested: np.ndarray) -> dict[str, Any]:
     """The metadata of features in which `seen` says how many of the items `tested` the pretraining saw.
 
-    It saw an item if it saw a path with the same points, or the very clip, under whatever name.
+    It saw an item if it saw a path with the same points, the same ready-made clip, or the very clip that the encoders
+    see, under whatever name.
     """
     if "seen" not in metadata:
         return dict(metadata)
-    seen, rows = set(metadata["seen"][POINTS]), set(metadata["seen"]["rows"])
-    points = read_trajectories(paths.TRAJECTORIES).points if has_paths else []
-    rows |= {row for row, path in enumerate(points) if points_digest(path) in seen}
-    held_out = sum(row in rows for row in tested.tolist())
-    return {**metadata, "seen": {"recorded": metadata["seen"]["recorded"], "held_out": held_out}}
+    seen = metadata["seen"]
+    points, in_files, rows = (set(seen[key]) for key in (POINTS, FILE, "rows"))
+    if points and items.has_paths:
+        own = read_trajectories(paths.TRAJECTORIES).points
+        rows |= {row for row in tested.tolist() if points_digest(own[row]) in points}
+    if items.clips is not None:
+        rows |= {row for row, sha256 in enumerate(items.clips.digests) if file_digest(sha256) in in_files}
+    held_out = len(rows & set(tested.tolist()))
+    return {**metadata, "seen": {"recorded": seen["recorded"], "held_out": held_out}}

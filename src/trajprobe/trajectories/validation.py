@@ -177,10 +177,6 @@ def _check_classes(
 
 def _select(parsed: Parsed, kept: Sequence[int], card: Card, digest: str) -> TrajectorySet:
     present = {parsed.labels[index] for index in kept}
-    clips = None
-    if parsed.clips is not None:
-        own = [parsed.clips[index] for index in kept]
-        clips = ReadyClips([clip.place for clip in own], [clip.frames for clip in own], dict(parsed.scales))
     return TrajectorySet(
         item_ids=[parsed.item_ids[index] for index in kept],
         labels=[parsed.labels[index] for index in kept],
@@ -193,8 +189,15 @@ def _select(parsed: Parsed, kept: Sequence[int], card: Card, digest: str) -> Tra
         digest=digest,
         y_axis=card.y_axis,
         strokes=None if parsed.strokes is None else [parsed.strokes[index] for index in kept],
-        clips=clips,
+        clips=None if parsed.clips is None else select_clips(parsed, kept),
     )
+
+
+def select_clips(parsed: Parsed, kept: Sequence[int]) -> ReadyClips:
+    """The ready-made clips of the items `kept`, in that order."""
+    own = [parsed.clips[index] for index in kept] if parsed.clips else []
+    places, frames, digests = ([getattr(clip, key) for clip in own] for key in ("place", "frames", "sha256"))
+    return ReadyClips(places, frames, dict(parsed.scales), digests)
 
 
 def subsample(parsed: Parsed, kept: list[int], per_class: int, seed: int) -> list[int]:

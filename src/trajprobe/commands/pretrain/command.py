@@ -14,11 +14,12 @@ from safetensors.torch import save_file
 
 from trajprobe.artifacts.formatting import counted
 from trajprobe.artifacts.seen_items import write_seen_items
-from trajprobe.commands.pretrain.clip_pool import ClipPool, clips_pool, source_pool
+from trajprobe.commands.pretrain.clip_pool import ClipPool, clips_pool
 from trajprobe.commands.pretrain.clip_sequence import ClipSequence
 from trajprobe.commands.pretrain.encoder_folder import card_for, check_project, ignore, next_commands, version
 from trajprobe.commands.pretrain.objective import reconstruct
 from trajprobe.commands.pretrain.recipe import Recipe, check, training_code_digest, update_card, write_recipe
+from trajprobe.commands.pretrain.source_pool import source_pool
 from trajprobe.commands.pretrain.training import Draw, Training
 from trajprobe.commands.pretrain.unlabelled_clips import HELD_OUT, pretraining_clips
 from trajprobe.core import files, paths
@@ -67,7 +68,7 @@ def run(
         source=source,
         items=items,
         clips=None if clips is None else clips.as_posix(),
-        data_sha256=pool.digest if pool else None,
+        data_sha256=pool.content if pool else None,
     )
     check(recipe, architecture(card), card, "--frames" if pool is None else f"frames of {pool.where}")
     sequence = ClipSequence(pool, seed, batch) if pool else None
@@ -102,9 +103,8 @@ def run(
     write_recipe(folder / "recipe.yaml", name, recipe, result)
     list_of_seen = folder / "seen_items.txt"
     if pool:
-        write_seen_items(
-            list_of_seen, *([each[index] for index in seen if each] for each in (pool.points, pool.clips))
-        )
+        own = {kind: [digests[index] for index in seen] for kind, digests in pool.digests.items()}
+        write_seen_items(list_of_seen, own)
     else:
         list_of_seen.unlink(missing_ok=True)
     training.checkpoint.unlink()
