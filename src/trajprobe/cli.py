@@ -164,7 +164,7 @@ def baseline(
     name: Annotated[
         str,
         typer.Argument(
-            help="kinematics, static, shuffled, reversed, dtw or multirocket.",
+            help="kinematics, static, shuffled, reversed, dtw, multirocket or cnn3d.",
         ),
     ],
     device: Device = None,

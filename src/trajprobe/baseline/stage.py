@@ -102,4 +102,8 @@ def _alternative(name: str) -> Callable[[Task], Outcome]:
             from trajprobe.baseline.multirocket import random_convolutions
 
             return random_convolutions
+        case "cnn3d":
+            from trajprobe.baseline.cnn3d import train_cnn3d
+
+            return train_cnn3d
     raise UserError(f"baseline: no alternative {name!r}; {nearest(name, list(get_args(BaselineName)))}")
