@@ -13,8 +13,8 @@ from running import run
 from trajprobe.artifacts.clips import open_clips
 from trajprobe.artifacts.predictions import read_predictions
 from trajprobe.baseline.cnn3d import Cnn3dLearner, shrunk_clips
+from trajprobe.baseline.early_stopping import rate_share
 from trajprobe.baseline.params import Cnn3dParams
-from trajprobe.baseline.training import rate_share
 from trajprobe.core import paths
 
 SETTINGS = {

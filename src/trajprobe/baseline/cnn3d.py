@@ -19,12 +19,12 @@ from torch import nn
 
 from trajprobe.artifacts.clips import Clips
 from trajprobe.artifacts.predictions import Arm
-from trajprobe.baseline import training
+from trajprobe.baseline import early_stopping
 from trajprobe.baseline.costs import stopwatch
+from trajprobe.baseline.early_stopping import fit_network, network_probabilities, one_thread
 from trajprobe.baseline.learner import Fit, Learner, array_digest, source_digests, train_everywhere
 from trajprobe.baseline.params import Cnn3dParams
 from trajprobe.baseline.task import BASELINE, Outcome, Task
-from trajprobe.baseline.training import fit_network, network_probabilities, one_thread
 from trajprobe.encoders.registry import resolve_device
 from trajprobe.probe.folds import Split
 
@@ -73,7 +73,7 @@ class Cnn3dLearner(Learner):
             "cnn3d": decisive,
             "clips": array_digest(clips),
             "classes": n_classes,
-            "code": source_digests(__file__, training.__file__),
+            "code": source_digests(__file__, early_stopping.__file__),
             "libraries": [torch.__version__, np.__version__],
             "device": torch.device(device).type,
         }
