@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from trajprobe.baseline.dtw import NearestNeighbour
-from trajprobe.baseline.series import resample, warping_distances
+from trajprobe.baseline.dtw import NearestNeighbour, resample, warping_distances
 
 MIRROR = Path(__file__).parents[3] / "shared" / "mirror"
 needs_mirror = pytest.mark.skipif(not MIRROR.is_dir(), reason="the data is not in ../shared/mirror")
@@ -49,7 +48,7 @@ def test_without_a_window_they_are_squared_euclidean_and_blocks_change_nothing(
     euclidean = ((series[:, None] - series[None]) ** 2).sum(axis=(2, 3))
     assert warping_distances(series, series, 0.0) == pytest.approx(euclidean, rel=1e-5, abs=1e-6)
     whole = warping_distances(series, series, 1.0)
-    monkeypatch.setattr("trajprobe.baseline.series.PAIRS", 100)
+    monkeypatch.setattr("trajprobe.baseline.dtw.PAIRS", 100)
     assert np.array_equal(warping_distances(series, series, 1.0), whole)
 
 

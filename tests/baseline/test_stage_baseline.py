@@ -2,6 +2,7 @@
 when it runs again, and mistakes in one line."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.stats import binom
 from made_baselines import baseline_params, make_encoder, make_moves
 from running import run
 from trajprobe.artifacts.predictions import Predictions, read_predictions
-from trajprobe.artifacts.trajectories import TrajectorySet, read_trajectories, write_trajectories
+from trajprobe.artifacts.trajectories import ReadyClips, TrajectorySet, read_trajectories, write_trajectories
 from trajprobe.baseline.costs import Measured, write_costs
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
@@ -166,3 +167,17 @@ def test_a_missing_library_is_one_line_with_the_command(monkeypatch: pytest.Monk
         trained("multirocket")
     assert "\n" not in str(caught.value)
     assert not paths.predictions("multirocket").exists()
+
+
+def test_clips_without_paths_have_a_cnn_and_no_kinematics() -> None:
+    make_moves(12)
+    before = read_trajectories(paths.TRAJECTORIES)
+    clips = ReadyClips([f"a.zip/{item}" for item in before.item_ids], [5] * 12, {})
+    write_trajectories(replace(before, points=[], clips=clips), paths.TRAJECTORIES)
+    for name in ("kinematics", "dtw"):
+        with pytest.raises(
+            UserError, match=rf"^baselines: {name} needs trajectories, .* -S 'baselines=\[\]'"
+        ):
+            trained(name)
+        assert not paths.predictions(name).exists()
+    assert len(trained("cnn3d", cnn3d={"pixels": 16, "epochs": 1, "seeds": 1, "split_halves": 0}).y) == 12

@@ -81,7 +81,7 @@ def rearranged(task: Task) -> Outcome:
     headline = task.extract.model_copy(update={"layer": [layer], "pooling": [pooling]})
     settings = extract_settings(headline, card, resolve_device(task.device), task.batch)
     clips = task.clips()
-    orders = frame_orders(task.name, task.trajectories.item_ids, clips.shape[1], task.settings.seed)
+    orders = frame_orders(task.name, task.items.item_ids, clips.shape[1], task.settings.seed)
     shown = RearrangedClips(clips, orders)
     (arm,) = encoder_arms(card, weights, [], shown, settings.device)
     cache = ShardCache(paths.cache_folder() / "features")

@@ -25,7 +25,7 @@ LAG_SHARE = 4  # the largest lag of the mean squared displacement is this share 
 
 def probe_kinematics(task: Task) -> Outcome:
     """The outcome of `kinematics`."""
-    settings, paths = task.settings.kinematics, task.trajectories
+    settings, paths = task.settings.kinematics, task.paths()
     clock = stopwatch("cpu")
     start = clock()
     rows, names = kinematics(paths.times, paths.points, paths.strokes, settings.window, settings.scale_free)

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from trajprobe.artifacts.predictions import Arm
-from trajprobe.baseline import series as series_module
+from trajprobe.baseline import dtw
 from trajprobe.baseline.costs import stopwatch
+from trajprobe.baseline.dtw import resample
 from trajprobe.baseline.learner import Fit, Learner, array_digest, source_digests, train_everywhere
-from trajprobe.baseline.series import resample
 from trajprobe.baseline.task import BASELINE, Outcome, Task, require
 from trajprobe.probe import logistic, solver
 from trajprobe.probe.folds import Split
@@ -45,7 +45,7 @@ class MultiRocketProbe(Learner):
     ) -> None:
         self.series, self.y, self.groups, self.n_classes = series, y, groups, n_classes
         self.kernels, self.l2_grid, self.inner_folds = kernels, l2_grid, inner_folds
-        own = source_digests(__file__, series_module.__file__, logistic.__file__, solver.__file__)
+        own = source_digests(__file__, dtw.__file__, logistic.__file__, solver.__file__)
         self.identity = {
             "multirocket": kernels,
             "series": array_digest(series),
@@ -93,9 +93,9 @@ class MultiRocketProbe(Learner):
 def random_convolutions(task: Task) -> Outcome:
     """The outcome of `multirocket`. Raises UserError if the extra `series` is not installed."""
     require("multirocket", "series", "sktime", "numba")
-    settings = task.settings.multirocket
+    settings, paths = task.settings.multirocket, task.paths()
     learner = MultiRocketProbe(
-        resample(task.trajectories.times, task.trajectories.points, settings.points),
+        resample(paths.times, paths.points, settings.points),
         task.inputs.y,
         task.groups,
         task.n_classes,

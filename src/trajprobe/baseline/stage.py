@@ -5,7 +5,7 @@ from typing import get_args
 
 from trajprobe.artifacts.features import FeatureFile
 from trajprobe.artifacts.predictions import Predictions, write_predictions
-from trajprobe.artifacts.trajectories import Items, items_digest, read_trajectories
+from trajprobe.artifacts.trajectories import items_digest, read_items
 from trajprobe.baseline.costs import write_costs
 from trajprobe.baseline.params import BaselineName, BaselineParams
 from trajprobe.baseline.task import Outcome, Task
@@ -34,19 +34,12 @@ def run(
     items do not suffice for the folds.
     """
     train = _alternative(name)
-    trajectories = read_trajectories(paths.TRAJECTORIES)
-    digest = items_digest(trajectories.item_ids)
-    items = Items(
-        trajectories.item_ids,
-        trajectories.labels,
-        trajectories.groups,
-        trajectories.splits,
-        trajectories.classes,
-    )
+    items = read_items(paths.TRAJECTORIES)
+    digest = items_digest(items.item_ids)
     inputs = load_inputs(items, FeatureFile({}, {"items": digest}), name, probe)
     task = Task(
         name=name,
-        trajectories=trajectories,
+        items=items,
         inputs=inputs,
         settings=settings,
         extract=extract,

@@ -14,7 +14,7 @@ import numpy as np
 
 from trajprobe.artifacts.clips import Clips, open_clips
 from trajprobe.artifacts.predictions import ArmPredictions
-from trajprobe.artifacts.trajectories import TrajectorySet, items_digest
+from trajprobe.artifacts.trajectories import Items, TrajectorySet, items_digest, read_trajectories
 from trajprobe.baseline.costs import Measured
 from trajprobe.baseline.params import BaselineParams
 from trajprobe.core import paths
@@ -36,7 +36,7 @@ class Task:
     """
 
     name: str
-    trajectories: TrajectorySet
+    items: Items
     inputs: ProbeInputs
     settings: BaselineParams
     extract: ExtractParams
@@ -47,16 +47,25 @@ class Task:
 
     @property
     def n_classes(self) -> int:
-        return len(self.trajectories.classes)
+        return len(self.items.classes)
 
     @property
     def groups(self) -> np.ndarray:
-        return np.unique(np.asarray(self.trajectories.groups, dtype=object), return_inverse=True)[1]
+        return np.unique(np.asarray(self.items.groups, dtype=object), return_inverse=True)[1]
+
+    def paths(self) -> TrajectorySet:
+        """The paths. Raises UserError, with the remedy, if the items are clips without paths."""
+        if not self.items.has_paths:
+            raise UserError(
+                f"baselines: {self.name} needs trajectories, and the items of this source are clips without them; "
+                "leave it out, e.g. with -S 'baselines=[]', or take cnn3d"
+            )
+        return read_trajectories(paths.TRAJECTORIES)
 
     def clips(self) -> Clips:
         """The clips. Raises UserError if they are missing, damaged, or were drawn for other items."""
         clips = open_clips(paths.VIDEOS)
-        clips.check_items(items_digest(self.trajectories.item_ids))
+        clips.check_items(items_digest(self.items.item_ids))
         return clips
 
 
