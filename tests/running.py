@@ -32,6 +32,9 @@ def run(
             return str(call(given.probe, name, workers))
         case "analyse":
             return str(call(given.analyse, given.probe, given.compare.confidence, name, workers))
+        case "baseline":
+            given = (given.baseline, given.probe, given.extract, given.encoders[0])
+            return str(call(*given, name, device, batch, workers))
         case "compare":
             return str(call(given.compare, given.encoders, given.weights))
         case "plot":

@@ -29,7 +29,11 @@ READERS = {
     "weights": {"compare"},
     "render": {"render"},
     "extract": {"extract"},
-    "probe": {"probe", "probe_controls", "analyse"},
+    "extract.layer": {"baseline"},
+    "extract.pooling": {"baseline"},
+    "probe": {"probe", "probe_controls", "analyse", "baseline"},
+    "baselines": set(),  # the list that its stages are made from
+    "baseline": {"baseline"},
     "compare": {"compare"},
     "compare.confidence": {"analyse", "plot"},  # of that section alone
     "compare.rope": {"plot"},
@@ -115,7 +119,7 @@ def test_the_folder_of_a_stage_is_its_command_and_its_first_dependency_on_code(s
 
 
 def test_imports_point_one_way() -> None:
-    """A stage imports no other stage's folder, but analyse does; core imports nothing, artifacts only core."""
+    """A stage imports no other stage's folder, but analyse and baseline do; artifacts import core alone."""
     stages = {command(stage)[1] for stage in STAGES}
     calls = {
         "core": set(),
@@ -131,6 +135,7 @@ def test_imports_point_one_way() -> None:
     calls["fetch"] |= {"download", "checkpoints", "encoders"}
     calls["extract"] |= {"encoders"}
     calls["analyse"] |= {"probe", "compare/random_effects.py"}
+    calls["baseline"] |= {"probe", "extract", "encoders"}
     for folder, allowed in calls.items():
         for file in (SOURCE / folder).rglob("*.py"):
             for target in imported(file):
@@ -142,7 +147,7 @@ def test_imports_point_one_way() -> None:
                     or relative.as_posix() in allowed
                     or len(relative.parts) == 1
                 ), f"{file.relative_to(SOURCE)} imports {relative}"
-                assert relative.name != "params.py" or top == folder or folder == "analyse", (
+                assert relative.name != "params.py" or top == folder or folder in ("analyse", "baseline"), (
                     f"{file.relative_to(SOURCE)} reads the schema of another stage: {relative}"
                 )
 
@@ -245,7 +250,7 @@ def readme_table(first: str) -> dict[str, set[str]]:
             break
         name, stages = (cell.strip() for cell in line.strip("|").split("|"))
         names = [part.strip().strip("`") for part in name.split(",")]
-        found = {part.strip().strip("`").removesuffix("@E") for part in stages.split(",")} - {"nothing"}
+        found = {part.strip().strip("`").split("@")[0] for part in stages.split(",")} - {"nothing"}
         rows |= dict.fromkeys(names, found)
     return rows
 
@@ -291,7 +296,9 @@ def test_the_pipeline_reads_as_a_table_of_contents() -> None:
 def test_the_instances_multiply_with_the_encoders(tmp_path: Path) -> None:
     encoders = ["magvit2_mini", "placeholder", "cifar_resnet20"]
     (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump({**PARAMS, "encoders": encoders}))
+    (tmp_path / "params.yaml").write_text(
+        yaml.safe_dump({**PARAMS, "encoders": encoders, "baselines": ["kinematics", "dtw"]})
+    )
     dvc = [sys.executable, "-m", "dvc"]
     subprocess.run([*dvc, "init", "--no-scm", "-q"], cwd=tmp_path, check=True)
     listed = subprocess.run(
@@ -299,5 +306,5 @@ def test_the_instances_multiply_with_the_encoders(tmp_path: Path) -> None:
     ).stdout.split()
     per_encoder = {f"{stage}@{encoder}" for stage in PER_ENCODER for encoder in encoders}
     single = {"trajectories", "render", "controls", "probe_controls", "compare", "plot"}
-    assert set(listed) == per_encoder | single
-    assert len(listed) == 6 + 4 * len(encoders)
+    assert set(listed) == per_encoder | single | {"baseline@kinematics", "baseline@dtw"}
+    assert len(listed) == 6 + 4 * len(encoders) + 2

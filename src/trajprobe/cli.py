@@ -60,6 +60,12 @@ Workers = Annotated[
 ]
 
 
+Batch = Annotated[
+    int,
+    typer.Option(envvar="TRAJPROBE_BATCH", min=1, max=4096, help="Clips in one pass through the encoder."),
+]
+
+
 @app.command(rich_help_panel=STAGES)
 def trajectories() -> None:
     """Synthesize or import the labelled paths, and check them.
@@ -107,16 +113,7 @@ def fetch(
 
 
 @app.command(rich_help_panel=STAGES)
-def extract(
-    encoder: Encoder,
-    device: Device = None,
-    batch: Annotated[
-        int,
-        typer.Option(
-            envvar="TRAJPROBE_BATCH", min=1, max=4096, help="Clips in one pass through the encoder."
-        ),
-    ] = 8,
-) -> None:
+def extract(encoder: Encoder, device: Device = None, batch: Batch = 8) -> None:
     """Run an encoder, frozen, over all clips: pretrained, and at `random_inits` random initialisations.
 
     Reads `extract` in params.yaml, the card, the weights and data/videos.zarr; writes
@@ -160,6 +157,34 @@ def analyse(encoder: Encoder, workers: Workers = None) -> None:
 
     params = _params()
     _say(stage.run(params.analyse, params.probe, params.compare.confidence, encoder, workers))
+
+
+@app.command(rich_help_panel=STAGES)
+def baseline(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="kinematics, static, shuffled, reversed, dtw, multirocket or cnn3d.",
+        ),
+    ],
+    device: Device = None,
+    batch: Batch = 8,
+    workers: Workers = None,
+) -> None:
+    """Train an alternative to the frozen encoder on the folds of the probe.
+
+    Reads `baseline`, `probe`, `extract.layer` and `extract.pooling` in params.yaml, the trajectories, the clips and the
+    first encoder's weights; writes data/predictions/NAME.parquet, and data/costs/NAME.json with seconds and parameters.
+    Finished trainings are kept in TRAJPROBE_CACHE, so that a killed run continues where it stopped.
+    """
+    from trajprobe.baseline import stage
+
+    params = _params()
+    _say(
+        stage.run(
+            params.baseline, params.probe, params.extract, params.encoders[0], name, device, batch, workers
+        )
+    )
 
 
 @app.command(rich_help_panel=STAGES)

@@ -6,11 +6,12 @@ found before the first stage has run, and no stage depends on another one's sche
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
 from trajprobe.analyse.params import AnalyseParams
+from trajprobe.baseline.params import BaselineName, BaselineParams
 from trajprobe.compare.params import CompareParams
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
@@ -27,6 +28,7 @@ class Params(Section):
 
     source: Name
     encoders: Annotated[list[Name], Field(min_length=1), AfterValidator(is_unique)]
+    baselines: Annotated[list[BaselineName], AfterValidator(is_unique)]
     weights: Literal["pretrained", "random"]
     synthesis: SynthesisParams
     trajectories: TrajectoriesParams
@@ -34,6 +36,7 @@ class Params(Section):
     extract: ExtractParams
     probe: ProbeParams
     analyse: AnalyseParams
+    baseline: BaselineParams
     compare: CompareParams
     plot: PlotParams
 
@@ -59,3 +62,8 @@ def check_cards(params: Params, where: str, made: Iterable[str] = ()) -> None:
         for name in names:
             if name not in known:
                 raise UserError(f"{where}: {key}: no card for {name!r}; {nearest(name, known)}")
+    for name in params.encoders:
+        if name in (paths.CONTROLS, *get_args(BaselineName)):  # its predictions would have the same file
+            raise UserError(
+                f"{where}: encoders: {name} is the name of an alternative; rename the folder models/{name}"
+            )

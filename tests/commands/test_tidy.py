@@ -13,8 +13,15 @@ KEPT = {
     "data/predictions/.gitignore",
     "data/analyses/listed.json",
     "data/analyses/.gitignore",
+    "data/predictions/dtw.parquet",
+    "data/costs/dtw.json",
 }
-LEFT = {"data/predictions/left.parquet", "data/analyses/left.json"}
+LEFT = {
+    "data/predictions/left.parquet",
+    "data/analyses/left.json",
+    "data/predictions/kinematics.parquet",
+    "data/costs/kinematics.json",
+}
 
 
 @pytest.fixture
@@ -31,26 +38,33 @@ def there() -> set[str]:
 
 @pytest.mark.usefixtures("files")
 def test_files_of_encoders_that_left_are_removed_and_named() -> None:
-    message = tidy.run(["listed"])
+    message = tidy.run(["listed"], ["dtw"])
     assert there() == KEPT
     assert message is not None
     assert all(name in message for name in LEFT)
-    assert tidy.run(["listed"]) is None
+    assert tidy.run(["listed"], ["dtw"]) is None
 
 
 @pytest.mark.usefixtures("files")
 @pytest.mark.parametrize(
-    "unknown", ["data/predictions/stranger.parquet", "data/analyses/left.txt", "data/predictions/left.json"]
+    "unknown",
+    [
+        "data/predictions/stranger.parquet",
+        "data/analyses/left.txt",
+        "data/predictions/left.json",
+        "data/analyses/dtw.json",
+        "data/costs/left.json",
+    ],
 )
 def test_an_unknown_file_is_refused_and_nothing_is_removed(unknown: str) -> None:
     Path(unknown).touch()
     with pytest.raises(
         UserError, match=f"^{unknown}: expected only files of encoders with a card .* move it"
     ):
-        tidy.run(["listed"])
+        tidy.run(["listed"], ["dtw"])
     assert there() == KEPT | LEFT | {unknown}
 
 
 def test_a_project_without_results_is_tidy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert tidy.run(["listed"]) is None
+    assert tidy.run(["listed"], ["dtw"]) is None

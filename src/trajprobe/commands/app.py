@@ -162,11 +162,12 @@ def encoders() -> None:
 
 @tools.command(rich_help_panel=PEOPLE)
 def tidy() -> None:
-    """Remove predictions and analyses of encoders that params.yaml no longer lists (DVC runs this before `compare`)."""
+    """Remove files of encoders and alternatives that params.yaml no longer lists (DVC runs this before `compare`)."""
     from trajprobe.commands import tidy as command
     from trajprobe.params import load_params
 
-    _say(command.run(load_params().encoders))
+    params = load_params()
+    _say(command.run(params.encoders, params.baselines))
 
 
 study_app = typer.Typer(no_args_is_help=True, help="Several experiments that together answer a question.")

@@ -100,9 +100,10 @@ def _import(
         (temporary / card_path.name).write_text(text, encoding="utf-8")
         dvc_add([temporary / target for target in names], "nothing was imported")
     warnings = foresee(trajectories, params)
-    return "\n".join(
-        [*lines, *warnings, "", "Next:", f"  git add {folder}", f"  dvc exp run -n {name} -S source={name}"]
-    )
+    run = f"  dvc exp run -n {name} -S source={name}"
+    if not trajectories.points:
+        run += " -S 'baselines=[]'"  # the default, kinematics, is of paths
+    return "\n".join([*lines, *warnings, "", "Next:", f"  git add {folder}", run])
 
 
 def _packed(path: Path, scratch: Path, labels: Path | None, form: str | None) -> Path:

@@ -45,6 +45,10 @@ def predictions(name: str) -> Path:
     return Path("data/predictions") / f"{name}.parquet"
 
 
+def costs(baseline: str) -> Path:
+    return Path("data/costs") / f"{baseline}.json"
+
+
 def analyses(encoder: str) -> Path:
     return Path("data/analyses") / f"{encoder}.json"
 

@@ -1,0 +1,1 @@
+"""Stage `baseline`: the alternatives to a frozen pretrained encoder, on the same items and the same folds."""

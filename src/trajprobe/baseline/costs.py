@@ -1,0 +1,65 @@
+"""data/costs/<name>.json: what an alternative cost, measured beside its predictions.
+
+Seconds are never twice the same, while predictions are. So they are in a file of their own, and a measurement is kept
+as long as it belongs to the predictions: if the stage runs again and predicts the same bytes, the file stays as it is,
+and no stage behind it has to run. Delete the file to measure again.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from trajprobe.core import paths
+from trajprobe.core.errors import UserError
+from trajprobe.core.files import sha256, write_json
+from trajprobe.core.schema import NonNegative, NonNegativeInt, PositiveInt, Section, Sha256, load
+
+
+def stopwatch(device: str) -> Callable[[], float]:
+    """A clock in seconds: the time of all cores that this process used, or that which went by on another device.
+
+    What a core does does not depend on what else the machine is doing.
+    """
+    return time.process_time if device == "cpu" else time.perf_counter
+
+
+class Measured(Section):
+    """Seconds are those of `stopwatch`.
+
+    training_seconds: of one training, averaged over the outer folds and seeds, from paths or clips to a model.
+    inference_seconds: for one item, from its path or clip to probabilities, in batches. parameters: numbers that the
+    model keeps, the encoder's included; for nearest neighbours those of the paths that it compares with. bytes: that
+    these take. trainings: how many were needed for the folds and the split halves. device: cpu, cuda or mps.
+    """
+
+    training_seconds: NonNegative
+    inference_seconds: NonNegative
+    parameters: NonNegativeInt
+    bytes: NonNegativeInt
+    trainings: PositiveInt
+    device: str
+
+
+class Costs(Measured):
+    """name: of the alternative. predictions: SHA-256 of the predictions that the measurement belongs to."""
+
+    name: str
+    predictions: Sha256
+
+
+def write_costs(name: str, measured: Measured) -> Costs:
+    """Write data/costs/<name>.json for the predictions as they are now, or keep what was measured for them before."""
+    path, digest = paths.costs(name), sha256(paths.predictions(name))
+    kept = _kept(path)
+    if kept is not None and (kept.name, kept.predictions) == (name, digest):
+        return kept
+    costs = Costs(name=name, predictions=digest, **measured.model_dump())
+    write_json(path, costs.model_dump())
+    return costs
+
+
+def _kept(path: Path) -> Costs | None:
+    try:
+        return load(Costs, path)  # JSON is YAML
+    except UserError:
+        return None

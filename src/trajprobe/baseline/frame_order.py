@@ -1,0 +1,109 @@
+"""`static`, `shuffled`, `reversed`: the frozen encoder on clips whose frames are rearranged.
+
+What does the answer owe to the order of frames? The encoder is pretrained and frozen as in its own stage `extract`, at
+the headline layer and pooling, and so is the probe; only the clips differ, in training and in testing alike. `static`
+repeats the middle frame; `shuffled` draws an order for each item; `reversed` plays the clip backwards. An encoder that
+does not see order loses nothing by the last two.
+
+Frames are rearranged before the encoder chooses those that it is shown. With `render.trail: whole` a frame shows the
+path travelled so far, so a clip without order still tells much. The random arms are not measured: a loss is to be set
+against the pretrained arm's own accuracy, and every arm would cost as much as the stage `extract`.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from trajprobe.artifacts.clips import Clips
+from trajprobe.artifacts.encoder_card import load_encoder_card
+from trajprobe.artifacts.predictions import Arm
+from trajprobe.baseline.costs import stopwatch
+from trajprobe.baseline.probed import probe_features
+from trajprobe.baseline.task import BASELINE, Outcome, Task
+from trajprobe.core import paths
+from trajprobe.core.errors import UserError
+from trajprobe.core.progress import progress
+from trajprobe.encoders.registry import resolve_device
+from trajprobe.extract.extraction import (
+    build_encoder,
+    chosen,
+    encode,
+    encoder_arms,
+    extract_settings,
+    extract_shards,
+)
+from trajprobe.extract.shard_cache import ShardCache
+
+
+class RearrangedClips(Clips):
+    """The clips with the frames of each in another order; reads as `Clips` do."""
+
+    def __init__(self, clips: Clips, orders: np.ndarray) -> None:
+        """orders: (N, T) for each item the frames that are shown, in order."""
+        self._clips, self._orders = clips, orders
+        self.shape, self.items, self.drawn = clips.shape, clips.items, clips.drawn
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        batch = self._clips[rows]
+        return np.take_along_axis(batch, self._orders[rows][:, :, None, None, None], axis=1)
+
+
+def frame_orders(kind: str, item_ids: Sequence[str], frames: int, seed: int) -> np.ndarray:
+    """(N, T) the frames that each item shows, in order; kind: static, shuffled or reversed.
+
+    A shuffle depends on the item's id and the seed alone. It is never the true order, if there is another one.
+    """
+    forwards = np.arange(frames)
+    if kind == "static":
+        return np.tile(np.full(frames, frames // 2), (len(item_ids), 1))
+    if kind == "reversed":
+        return np.tile(forwards[::-1], (len(item_ids), 1))
+    orders = np.empty((len(item_ids), frames), int)
+    for order, item in zip(orders, item_ids, strict=True):
+        digest = hashlib.sha256(f"{seed} {item}".encode()).digest()
+        rng = np.random.default_rng(list(digest))
+        order[:] = rng.permutation(frames)
+        while frames > 1 and (order == forwards).all():
+            order[:] = rng.permutation(frames)
+    return orders
+
+
+def rearranged(task: Task) -> Outcome:
+    """The outcome of `task.name`: static, shuffled or reversed. Raises UserError as the stage `extract` does."""
+    card, weights = load_encoder_card(task.encoder), paths.weights(task.encoder)
+    if not (weights / "provenance.json").is_file():
+        raise UserError(f"{weights}: is missing; run `dvc repro fetch@{task.encoder}`")
+    provenance = json.loads((weights / "provenance.json").read_text(encoding="utf-8"))
+    layer = chosen(task.extract.layer, card.features.layer)[0]
+    pooling = chosen(task.extract.pooling, card.features.pooling)[0]
+    headline = task.extract.model_copy(update={"layer": [layer], "pooling": [pooling]})
+    settings = extract_settings(headline, card, resolve_device(task.device), task.batch)
+    clips = task.clips()
+    orders = frame_orders(task.name, task.items.item_ids, clips.shape[1], task.settings.seed)
+    shown = RearrangedClips(clips, orders)
+    (arm,) = encoder_arms(card, weights, [], shown, settings.device)
+    cache = ShardCache(paths.cache_folder() / "features")
+    with progress(
+        f"baseline {task.name}: {task.encoder} on {settings.device}", len(orders), "clips"
+    ) as advance:
+        shards = extract_shards(shown, [arm], settings, cache, advance)
+        rows = np.concatenate([arrays[f"{layer}/{pooling}"] for _, _, arrays in shards])
+    cache.prune()
+    # Shards may have come from the cache, so the seconds of a clip are measured on one batch, after one to warm up.
+    encoder, batch = build_encoder(arm, settings.layers), shown[: task.batch]
+    seconds, clock = 0.0, stopwatch(settings.device.type)
+    for _ in range(2):
+        start = clock()
+        encode(encoder, batch, settings, arm.name, lambda amount=1, note="": None)
+        seconds = (clock() - start) / len(batch)
+    return probe_features(
+        task,
+        rows,
+        Arm(task.name, BASELINE, 0, layer, pooling),
+        seconds,
+        {"encoder": task.encoder, "layer": layer, "pooling": pooling, "card": card.model_dump()},
+        parameters=int(provenance.get("parameters") or 0),
+        device=settings.device.type,
+    )

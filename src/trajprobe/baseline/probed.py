@@ -1,0 +1,76 @@
+"""Alternatives that only make features: the probe of the encoders reads them, with the same folds and split halves."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from trajprobe.artifacts.predictions import Arm
+from trajprobe.baseline.costs import Measured, stopwatch
+from trajprobe.baseline.task import Outcome, Task
+from trajprobe.core.parallel import parallel_map
+from trajprobe.core.progress import progress
+from trajprobe.probe.folds import Fold
+from trajprobe.probe.held_out import predict_held_out, split_half_counts, split_half_hits
+from trajprobe.probe.logistic import fit_logistic
+
+
+def probe_features(
+    task: Task,
+    rows: np.ndarray,
+    arm: Arm,
+    seconds: float,
+    metadata: dict[str, Any],
+    parameters: int = 0,
+    device: str = "cpu",
+) -> Outcome:
+    """The outcome of (N, D) finite features.
+
+    seconds: that making the features of one item takes, on `device`. parameters: float32 numbers that it needs.
+    """
+    inputs = task.inputs
+    y, folds, pairs = inputs.y, inputs.folds, inputs.split_halves
+    with progress(f"baseline {task.name}", len(folds), "fits") as advance:
+        (own,) = predict_held_out(
+            [(arm, rows)],
+            y,
+            task.n_classes,
+            folds,
+            inputs.l2_grid,
+            workers=task.workers,
+            advance=advance,
+        )
+    with progress(f"baseline {task.name} in split halves", 2 * len(pairs), "halves") as advance:
+        chosen = [(rows, float(np.median(own.l2)))]
+        hits = split_half_hits(chosen, y, task.n_classes, pairs, workers=task.workers, advance=advance)
+    fitting, predicting, width = _time_a_fit(task, rows, folds[0])
+    measured = Measured(
+        training_seconds=fitting + seconds * len(folds[0].train),
+        inference_seconds=predicting + seconds,
+        parameters=parameters + width,
+        bytes=4 * (parameters + width),
+        trainings=len(folds) + sum(len(half.folds) for pair in pairs for half in pair),
+        device=device,
+    )
+    counts = split_half_counts(y, task.n_classes, pairs)
+    return Outcome([replace(own, split_half_hits=hits[0])], counts, measured, metadata)
+
+
+def _time_a_fit(task: Task, rows: np.ndarray, fold: Fold) -> tuple[float, float, int]:
+    """Seconds to fit one fold on one thread, seconds to predict an item, and how many numbers the model has."""
+
+    clock = stopwatch("cpu")
+
+    def fit(fold: Fold) -> tuple[float, float, int]:
+        start = clock()
+        train = fold.train
+        model = fit_logistic(
+            rows[train], task.inputs.y[train], task.n_classes, fold.inner, task.inputs.l2_grid
+        )
+        fitted = clock()
+        model.probabilities(rows[fold.test])
+        predicting = (clock() - fitted) / len(fold.test)
+        # As one matrix from features to classes, with an offset, which is what the axes and coefficients amount to.
+        return fitted - start, predicting, (rows.shape[1] + 1) * task.n_classes
+
+    return next(parallel_map(fit, [fold], 1))

@@ -1,0 +1,56 @@
+"""MultiRocket: the library's transform, fitted on training parts alone, under the probe."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from made_baselines import baseline_params, make_encoder, make_moves
+from running import run
+from trajprobe.artifacts.predictions import read_predictions
+from trajprobe.core import paths
+from trajprobe.probe.logistic import make_l2_grid
+
+pytest.importorskip("sktime")
+pytest.importorskip("numba")
+
+
+def learner(series: np.ndarray, y: np.ndarray):
+    from trajprobe.baseline.multirocket import MultiRocketProbe
+
+    return MultiRocketProbe(series, y, np.arange(len(y)), int(y.max()) + 1, 84, make_l2_grid(1e-3, 10, 3), 2)
+
+
+def test_it_separates_paths_and_its_training_sees_no_tested_item() -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(24) % 2
+    series = np.sin(np.linspace(0, 6, 16) * (1 + y)[:, None, None]) + rng.normal(0, 0.1, (24, 2, 16))
+    train, test = np.arange(16), np.arange(16, 24)
+    fit = learner(series, y).fit(train, test, [], 0)
+    assert (fit.probability.argmax(axis=1) == y[test]).mean() == 1
+    assert fit.probability.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    changed = series.copy()
+    changed[20:] *= 1e3
+    assert np.array_equal(learner(changed, y).fit(train, test, [], 0).probability[:4], fit.probability[:4])
+    assert np.array_equal(learner(series, y).fit(train, test, [], 0).probability, fit.probability)
+
+
+def test_the_stage_keeps_finished_trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRAJPROBE_CACHE", str(tmp_path / "cache"))
+    make_encoder()
+    y = make_moves(24)
+    params = baseline_params(multirocket={"kernels": 84, "points": 16})
+    run("baseline", params, "multirocket", workers=1)
+    written = paths.predictions("multirocket").read_bytes()
+    found = read_predictions(paths.predictions("multirocket"))
+    assert (found.arms[0].predicted == y).mean() > 0.9
+    assert found.arms[0].split_half_hits.shape == (2, 2, 2)
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("trajprobe.baseline.multirocket.MultiRocketProbe.fit", refuse)
+    monkeypatch.setattr("trajprobe.baseline.multirocket.MultiRocketProbe.hits_in_half", refuse)
+    run("baseline", params, "multirocket", workers=1)
+    assert paths.predictions("multirocket").read_bytes() == written
