@@ -64,6 +64,8 @@ def _describe_axes(trajectories: TrajectorySet, card: FileCard, stated: Collecti
     if trajectories.points[0].shape[1] == 2:
         if "y_axis" in stated:
             return f"axes: x to the right, y {card.y_axis}"
+        if card.y_axis == "down":
+            return "axes: x to the right, y down as in images, assumed (--y-axis up if y points up)"
         return "axes: x to the right, y up, assumed (--y-axis down if these are image coordinates)"
     if "up" in stated:
         return "axes: z up" + (" after the rotation" if card.up != "z" else "")
