@@ -99,6 +99,17 @@ def test_labels_that_do_not_match_are_in_the_refusal(project: Path) -> None:
     assert "labels: 1 of 12 items are not in who.csv (3)" in said
 
 
+def test_near_copies_are_said_at_import(project: Path) -> None:
+    tracks = {
+        str(track): made.walk(20, seed=track % 30) + 0.001 * made.walk(20, seed=track) for track in range(34)
+    }
+    Path("who.csv").write_text(
+        "\n".join(["id,label", *(f"{track},{'ab'[track % 2]}" for track in range(34)), ""])
+    )
+    said = importing.run(made.spots(project / "s.csv", tracks), "mine", labels=project / "who.csv")
+    assert "warning: 8 items are nearly the same path as one of their class in another group" in said
+
+
 def test_options_of_another_format_are_refused(project: Path) -> None:
     made.spots(project / "s.csv", TRACKS)
     with pytest.raises(UserError, match="--keypoint is not an option for files of the format trackmate"):

@@ -33,8 +33,8 @@ def import_(
         str | None,
         typer.Option(
             "--format",
-            help="npz, long (a point per row), rows (a path per row), files, videos, ts, trackmate, deeplabcut, sleap, mot or "
-            "idtrackerai; found out if left out.",
+            help="npz, long (a point per row), rows (a path per row), files, videos, ts, trackmate, deeplabcut, sleap, "
+            "mot or idtrackerai; found out if left out.",
         ),
     ] = None,
     column: Annotated[

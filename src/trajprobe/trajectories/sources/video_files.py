@@ -51,8 +51,8 @@ def zip_format(path: Path) -> str:
 def _refuse_both(path: Path, videos: Sequence[str], has_others: bool) -> None:
     if videos and has_others:
         raise UserError(
-            f"{path}: contains {len(videos)} videos, and tables or JSON files; choose by --format videos, --format files "
-            "or, if a tracker wrote them, its name, or name the table of the labels by --labels"
+            f"{path}: contains {len(videos)} videos, and tables or JSON files; choose by --format videos or --format "
+            "files (or, of a tracker, its name), or name the table of the labels by --labels"
         )
 
 
