@@ -3,10 +3,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 import made_trackers as made
+from trajprobe.cli import app
 from trajprobe.commands import importing
 from trajprobe.core import files, paths
 from trajprobe.core.errors import UserError
@@ -135,3 +138,62 @@ def test_a_table_whose_columns_are_named_stays_a_table(project: Path) -> None:
     made.spots(project / "s.csv", TRACKS)
     with pytest.raises(UserError, match="needs a column 'x'"):
         importing.run(project / "s.csv", "mine", columns={"id": "TRACK_ID"})
+
+
+def trackpy(path: Path) -> Path:
+    rows = [
+        f"{y},{x},{frame},{track}" for track, points in TRACKS.items()
+        for frame, (x, y) in enumerate(points.tolist())
+    ]  # fmt: skip
+    path.write_text("\n".join(["y,x,frame,particle", *rows, ""]))
+    return path
+
+
+def ground_truth(path: Path) -> Path:
+    made.boxes(path, TRACKS, ",1,1,0.9")
+    lines = [
+        line.replace(",1,1,0.9", f",1,{1 + int(line.split(',')[1]) % 2},0.9")
+        for line in path.read_text().splitlines(True)
+    ]
+    path.write_text("".join(lines))
+    return path
+
+
+def videos(folder: Path) -> Path:
+    for track, path in TRACKS.items():
+        made.poses(folder / f"{track}{made.SCORER}.csv", {"": {"nose": path, "tail": path * 3}})
+    return folder
+
+
+FILES = {
+    "spots.csv": lambda path: made.spots(path, TRACKS),
+    "tracks.xml": lambda path: made.tracks_xml(path, list(TRACKS.values())),
+    "folder": videos,
+    "a.analysis.h5": lambda path: made.analysis_h5(path, {track: {"head": own} for track, own in TRACKS.items()}),
+    "gt.txt": ground_truth,
+    "trajectories.npy": lambda path: made.session(
+        "npy", path.parent, np.stack(list(TRACKS.values()), axis=1), labels=list(TRACKS)
+    ),
+    "tracks.csv": trackpy,
+}  # fmt: skip
+
+
+def documented() -> dict[str, str]:
+    """File -> the command for it, from the table of formats; of lines with trackers only."""
+    lines = (ROOT / "docs/formats.md").read_text().splitlines()
+    commands = [
+        line.split(" | ")[2].split("`")[1] for line in lines if line.count(" | ") == 3 and "`import " in line
+    ]
+    return {command.split()[1]: command for command in commands if command.split()[1] in FILES}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_documented_command_works_as_written(file: str, project: Path) -> None:
+    if file.endswith("h5"):
+        pytest.importorskip("h5py")
+    FILES[file](project / file)
+    arguments = [*documented()[file].split(), "--name", "mine"]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "mine: 12 trajectories of 2 classes" in result.output
+    assert "y down as in images, assumed" in result.output
