@@ -37,11 +37,11 @@ TINY = {
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of one tiny encoder, without DVC: its pointers are written by hand and its stages run in process."""
 
-    def add(raw: list[Path]) -> None:
+    def add(raw: list[Path], outcome: str) -> None:
         for path in raw:
             path.with_name(f"{path.name}.dvc").write_text(files.sha256(path))
 
-    monkeypatch.setattr(importing, "_dvc_add", add)
+    monkeypatch.setattr(importing, "dvc_add", add)
     monkeypatch.setenv("TRAJPROBE_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "project"
     shutil.copytree(ROOT / "models" / ENCODER, folder / "models" / ENCODER)

@@ -22,11 +22,11 @@ TRACKS = {str(track): made.walk(6, seed=track) for track in range(12)}
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project, and a table of labels for the tracks 0 to 11."""
 
-    def add(raw: list[Path]) -> None:
+    def add(raw: list[Path], outcome: str) -> None:
         for path in raw:
             path.with_name(f"{path.name}.dvc").write_text(files.sha256(path))
 
-    monkeypatch.setattr(importing, "_dvc_add", add)
+    monkeypatch.setattr(importing, "dvc_add", add)
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text((ROOT / "params.yaml").read_text())
     paths.source("other").mkdir(parents=True)

@@ -43,7 +43,7 @@ class NearCopy:
 
 def find_near_copies(trajectories: TrajectorySet) -> list[NearCopy]:
     """The items with a near copy of their class in another group, by distance; none of clips without paths."""
-    if not trajectories.has_paths:
+    if not trajectories.points:
         return []
     shapes = normalized_shapes(trajectories.points, trajectories.times)
     members: dict[str, list[int]] = defaultdict(list)
