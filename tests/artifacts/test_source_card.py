@@ -48,9 +48,9 @@ BASE = {"name": "mine", "summary": "s", "format": "rows", "files": [{"file": "a.
             r"files.0: required either file \(a name in the folder of the card\) or url",
         ),
         ({"files": [{"file": "a", "url": "https://x/a"}]}, "required either file"),
-        ({"files": [{"file": "../a"}]}, "files.0.file: required text like"),
-        ({"files": [{"file": ".hidden"}]}, "files.0.file: required text like"),
-        ({"files": [{"url": "ftp://x/a"}]}, "files.0.url: required text like"),
+        ({"files": [{"file": "../a"}]}, "files.0.file: required the name of a file beside the card"),
+        ({"files": [{"file": ".hidden"}]}, "files.0.file: required the name of a file beside"),
+        ({"files": [{"url": "ftp://x/a"}]}, "files.0.url: required an address that begins with http"),
         ({"digest": "abc"}, "digest: required "),
         ({"y_axis": "left"}, "y_axis: required one of up, down"),
         ({"classes": {1: "a", 2: "a"}}, "classes: required each once, not a twice"),
@@ -82,12 +82,13 @@ def test_each_mistake_is_one_line_that_names_the_key(changes: dict, message: str
         ({"columns": {"id": 3}}, "columns.id"),
         ({"columns": {"ident": "track"}}, "unknown key columns.ident"),
         ({"header": ["id"]}, "header: required at least 2"),
-        ({"time_unit": "days"}, "time_unit: required text like"),
-        ({"gaps": "interpolate:0"}, "gaps: required text like"),
+        ({"time_unit": "days"}, "time_unit: required one of s, ms, us, ns, min, h, frames, or a rate"),
+        ({"time_unit": "0.0fps"}, "time_unit: required one of s, .* a rate of more than 0 such as 30fps"),
+        ({"gaps": "interpolate:0"}, "gaps: required one of refuse, interpolate, interpolate:N"),
         ({"up": "w"}, "up: required one of x, y, z, -x, -y, -z, got 'w'"),
         ({"zeros": "drop"}, "zeros: required one of auto, keep, missing"),
         ({"unlabelled": "keep"}, "unlabelled: required one of refuse, drop"),
-        ({"label_file": {"file": "../a"}}, "label_file.file: required text like"),
+        ({"label_file": {"file": "../a"}}, "label_file.file: required the name of a file"),
     ],
 )
 def test_each_mistake_in_the_choices_of_an_import_is_one_line(changes: dict, message: str) -> None:
@@ -105,7 +106,7 @@ def test_a_cards_format_and_name_must_be_right(tmp_path: Path, monkeypatch: pyte
     for content, message in (
         (
             BASE | {"format": "excel"},
-            "format: required one of synthetic, npz, long, files, videos, ts, rows, got 'excel'",
+            "format: required one of synthetic, npz, long, files, videos, ts, rows, trackmate, .*, got 'excel'",
         ),
         ({"name": "mine"}, "format is missing"),
         (BASE | {"name": "other"}, "name: must be that of its folder, 'mine', got 'other'"),

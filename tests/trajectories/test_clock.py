@@ -55,7 +55,7 @@ def test_frames_are_a_time_step_apart(tmp_path: Path) -> None:
     parsed = read(tmp_path, [4, 5, 8], time_unit="frames", time_step=0.04)
     np.testing.assert_allclose(parsed.times[0], [0, 0.04, 0.16])
     assert "time: column 't', frames, 0.04 s apart" in parsed.notes
-    with pytest.raises(UserError, match="must be a rate of more than 0"):
+    with pytest.raises(UserError, match="or a rate of more than 0 such as 30fps, got '0fps'"):
         read(tmp_path, [4, 5], time_unit="0fps")
 
 

@@ -203,7 +203,7 @@ def test_each_mistake_is_one_clear_line(
 
 def test_an_empty_folder_a_broken_archive_and_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").mkdir()
-    with pytest.raises(UserError, match=r"contains no .csv, .* or .json files, one for each trajectory"):
+    with pytest.raises(UserError, match=r"contains no .csv, .* files, one for each trajectory or video"):
         read(tmp_path / "a")
     card = validate(
         FilesCard, {"name": "m", "summary": "s", "format": "files", "files": [{"file": "a.zip"}]}, "card"

@@ -52,7 +52,8 @@ def test_rows_are_joined_by_id(name: str, tmp_path: Path) -> None:
 def test_items_and_labels_without_a_partner(tmp_path: Path) -> None:
     parsed = read(tmp_path, "id,label\n7,a\n8,b\n80,z\n")
     assert parsed.labels == ["a", "b", ""]
-    assert "labels: 1 ids of labels.csv have no item" in parsed.notes
+    assert "labels: 1 of 3 items are not in labels.csv (9)" in parsed.notes
+    assert "labels: 1 of 3 ids in labels.csv have no item (80)" in parsed.notes
     assert "labels: 1 items have none (empty 1)" in parsed.notes
 
 
@@ -103,5 +104,48 @@ def test_ids_are_files_and_last_parts_of_paths(tmp_path: Path) -> None:
     (tmp_path / "who.csv").write_text("id,label\nb/p1.json,x\np1,no\np2.csv.gz,y\n7,z\n")
     labelled = LabelTable(tmp_path / "who.csv", card).apply(raw, of_all=True)
     assert labelled.labels == ["", "x", "y", "z"]
-    assert labelled.notes == ["labels: 1 ids of who.csv have no item", "labels: from who.csv"]
-    assert LabelTable(tmp_path / "who.csv", card).apply(raw, of_all=False).notes == ["labels: from who.csv"]
+    assert labelled.notes == [
+        "labels: 1 of 4 items are not in who.csv (a/p1)",
+        "labels: 1 of 4 ids in who.csv have no item (p1)",
+        "labels: from who.csv",
+    ]
+    half = LabelTable(tmp_path / "who.csv", card).apply(raw, of_all=False)
+    assert half.notes == ["labels: 1 of 4 items are not in who.csv (a/p1)", "labels: from who.csv"]
+
+
+@pytest.mark.parametrize(
+    ("item", "written"),
+    [
+        ("12", ["12", "012", "12.0", "Track_12", "track12", "TRACK-12", " 12 "]),
+        ("Track_12", ["12", "12.0", "Track_12", "track_012"]),
+        (
+            "mouse1",
+            ["mouse1", "Mouse1", "mouse1.csv", "mouse1.mp4", "mouse1DLC_resnet50_openAug1shuffle1_5000.csv"],
+        ),
+        ("a/mouse1", ["mouse1", "a/mouse1", "A/Mouse1.csv", "mouse1.analysis.h5"]),
+        ("day 1/12", ["day1.mp4/12", "day1/Track_12", "12", "12.0"]),
+        ("pair/female", ["female", "pair.csv/female", "pairDLC_dlcrnetms5_xshuffle1_100_el.csv/female"]),
+    ],
+)
+def test_an_id_in_any_spelling(item: str, written: list[str], tmp_path: Path) -> None:
+    raw = Raw([""] * 2, [np.zeros((2, 2))] * 2, item_ids=[item, "other"])
+    card = validate(
+        CARDS["npz"], {"name": "m", "summary": "s", "format": "npz", "files": [{"file": "a"}]}, "card"
+    )
+    assert isinstance(card, FileCard)
+    for spelling in written:
+        (tmp_path / "who.csv").write_text(f"id,label\n{spelling},x\nelse,y\n")
+        assert LabelTable(tmp_path / "who.csv", card).apply(raw, of_all=True).labels == ["x", ""], spelling
+
+
+def test_an_id_that_several_rows_can_be_is_none_of_them(tmp_path: Path) -> None:
+    raw = Raw([""] * 2, [np.zeros((2, 2))] * 2, item_ids=["012", "7"])
+    card = validate(
+        CARDS["npz"], {"name": "m", "summary": "s", "format": "npz", "files": [{"file": "a"}]}, "card"
+    )
+    assert isinstance(card, FileCard)
+    (tmp_path / "who.csv").write_text("id,label\n12,x\nTrack_12,y\n7,z\nTrack_7,u\n")
+    labelled = LabelTable(tmp_path / "who.csv", card).apply(raw, of_all=True)
+    assert labelled.labels == ["", "z"]
+    assert "labels: 1 of 2 items are not in who.csv (012)" in labelled.notes
+    assert "labels: 3 of 4 ids in who.csv have no item (12, Track_12, Track_7)" in labelled.notes

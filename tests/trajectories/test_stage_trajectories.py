@@ -65,6 +65,7 @@ def test_the_default_source_is_synthetic_and_repeats_bit_for_bit(make_params: Ma
     said = run("trajectories", params)
     assert "24 trajectories of 4 classes (linear 6, circular 6, helical 6, parabolic 6)" in said
     assert "3-D, 3" in said
+    assert "warning" not in said
     assert paths.QUARANTINE.read_text() == HEADER
     first = files.sha256(paths.TRAJECTORIES)
     run("trajectories", params)
@@ -105,6 +106,22 @@ def test_public_sets_come_through_the_mirror(
     assert len(read_items(paths.TRAJECTORIES).item_ids) == items
     assert len(paths.QUARANTINE.read_text().splitlines()) == 1 + aside
     assert ("set aside" in said) == bool(aside)
+    assert "warning" not in said  # of near copies
+
+
+def test_near_copies_are_warned_of_and_stay(make_params: MakeParams) -> None:
+    rng = np.random.default_rng(0)
+    walks = np.cumsum(rng.standard_normal((40, 20, 2)), axis=1)
+    own_file(trajectories=np.concatenate([walks, walks[:2] + 0.01]), labels=["a", "b"] * 21)
+    own_card(group_duplicates=True)
+    said = run("trajectories", make_params("mine"))
+    assert "warning" not in said  # the path itself is the same: an exact copy, which is grouped
+    assert len(set(read_items(paths.TRAJECTORIES).groups)) == 40
+    near = walks[:2] + 0.01 * rng.standard_normal((2, 20, 2))
+    own_file(trajectories=np.concatenate([walks, near]), labels=["a", "b"] * 21)
+    said = run("trajectories", make_params("mine"))
+    assert "warning: 4 items are nearly the same path as one of their class in another group" in said
+    assert len(set(read_items(paths.TRAJECTORIES).groups)) == 42
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,8 @@ def test_ts_dimensions_can_be_picked(tmp_path: Path) -> None:
     parsed = ts(tmp_path, case(PATHS[0], "walk"), dimensions=[2, 0])
     np.testing.assert_array_equal(parsed.points[0], (PATHS[0] - PATHS[0][0])[:, [2, 0]].astype(np.float32))
     with pytest.raises(
-        UserError, match=r"line 7: has 3 dimensions, but the card picks number 3 \(counted from 0\)"
+        UserError,
+        match=r"line 7: has 3 dimensions, but the card picks number 3 \(counted from 0, so .* last is 2\)",
     ):
         ts(tmp_path, case(PATHS[0], "walk"), dimensions=[0, 3])
 

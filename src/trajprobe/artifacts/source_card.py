@@ -1,7 +1,7 @@
 """The schema of data/sources/<source>/card.yaml: where trajectories come from, and how their files are read.
 
-`format` selects the class below that a card must fit. `synthetic` has no files. All others list files beside the
-card (`trajprobe import` puts them there, and keeps its options here) or at a public address.
+`format` selects the class below that a card must fit. `synthetic` has no files. All others list files beside the card
+(`trajprobe import` puts them there, and keeps its options here) or at a public address.
 """
 
 import re
@@ -13,8 +13,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_va
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.schema import (
+    ADDRESS,
+    FILE_NAME,
+    GAPS,
+    TIME_UNIT,
     Name,
     NonNegativeInt,
+    Number,
     Positive,
     PositiveInt,
     Section,
@@ -58,8 +63,8 @@ def _has_distinct_names(classes: dict[str, str]) -> dict[str, str]:
 class SourceFile(Section):
     """One file: the name of a file beside the card, or a public address. split: the part that the whole file is."""
 
-    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")] | None = None
-    url: Annotated[str, Field(pattern="^https?://")] | None = None
+    file: Annotated[str, Field(pattern=FILE_NAME)] | None = None
+    url: Annotated[str, Field(pattern=ADDRESS)] | None = None
     sha256: Sha256 | None = None
     split: Split | None = None
 
@@ -123,9 +128,9 @@ class FileCard(Card):
     ) = None
     digest: Sha256 | None = None
     time_step: Positive = 1.0
-    time_unit: Annotated[str, Field(pattern=r"^(s|ms|us|ns|min|h|frames|[0-9]+(\.[0-9]+)?fps)$")] = "s"
+    time_unit: Annotated[str, Field(pattern=TIME_UNIT)] = "s"
     up: Literal["x", "y", "z", "-x", "-y", "-z"] = "z"
-    gaps: Annotated[str, Field(pattern="^(refuse|interpolate(:[1-9][0-9]*)?|split|strokes)$")] = "refuse"
+    gaps: Annotated[str, Field(pattern=GAPS)] = "refuse"
     zeros: Literal["auto", "keep", "missing"] = "auto"
     label_file: SourceFile | None = None
 
@@ -245,7 +250,46 @@ class RowsCard(FileCard):
         return self
 
 
-SourceCard = SyntheticCard | NpzCard | LongCard | FilesCard | VideosCard | TsCard | RowsCard
+class TrackerCard(FileCard):
+    """What a tracker wrote about videos, one file or a .zip of several, read by trajectories/sources/trackers/.
+
+    y points down, as in images, unless the card says otherwise. time_unit: frames or a rate for trackers that count
+    frames; unless it is given, what the file says, or else frames. label_from: as in `FilesCard`, of several files.
+    """
+
+    y_axis: YAxis = "down"
+    label_from: Annotated[str, AfterValidator(_is_label_rule)] | None = None
+
+    @model_validator(mode="after")
+    def _reads_no_keys(self) -> "TrackerCard":
+        if (self.label_from or "").startswith("key:"):
+            raise ValueError(
+                "a label_from of folder or name:'REGEX', as the files of trackers have no such keys"
+            )
+        return self
+
+
+class TracksCard(TrackerCard):
+    """Tracks of whole objects."""
+
+    format: Literal["trackmate", "mot", "idtrackerai"]
+
+
+class PosesCard(TrackerCard):
+    """Tracks of the keypoints of animals.
+
+    keypoint: the one whose path is taken, or `mean` of all that are present; may be left out if there is only one.
+    likelihood: keypoints that are less certain are missing; None for the default of the tracker's own programs.
+    """
+
+    format: Literal["deeplabcut", "sleap"]
+    keypoint: str | None = None
+    likelihood: Annotated[Number, Field(ge=0, le=1)] | None = None
+
+
+SourceCard = (
+    SyntheticCard | NpzCard | LongCard | FilesCard | VideosCard | TsCard | RowsCard | TracksCard | PosesCard
+)
 CARDS: dict[str, type[SourceCard]] = {
     "synthetic": SyntheticCard,
     "npz": NpzCard,
@@ -254,11 +298,19 @@ CARDS: dict[str, type[SourceCard]] = {
     "videos": VideosCard,
     "ts": TsCard,
     "rows": RowsCard,
+    "trackmate": TracksCard,
+    "mot": TracksCard,
+    "idtrackerai": TracksCard,
+    "deeplabcut": PosesCard,
+    "sleap": PosesCard,
 }
 
 
 class _Format(BaseModel):
-    format: Literal["synthetic", "npz", "long", "files", "videos", "ts", "rows"]
+    format: Literal[
+        "synthetic", "npz", "long", "files", "videos", "ts", "rows",
+        "trackmate", "mot", "idtrackerai", "deeplabcut", "sleap",
+    ]  # fmt: skip
 
 
 def load_source_card(source: str) -> SourceCard:

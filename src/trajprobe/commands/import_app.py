@@ -15,8 +15,9 @@ def import_(
     file: Annotated[
         Path,
         typer.Argument(
-            help="Labelled trajectories: a .npz, .npy, .csv, .parquet, .ts, ... file, or a folder with a CSV or JSON "
-            "file for each; or clips: an .npz, or a folder of videos; docs/formats.md lists all."
+            help="Labelled trajectories: a .npz, .npy, .csv, .parquet, .ts, ... file, the output of a tracker, or a "
+            "folder with a file for each trajectory or video; or clips: an .npz, or a folder of videos; "
+            "docs/formats.md lists all."
         ),
     ],
     name: Annotated[
@@ -32,7 +33,8 @@ def import_(
         str | None,
         typer.Option(
             "--format",
-            help="npz, long (a point per row), rows (a path per row), files, videos or ts; found out if left out.",
+            help="npz, long (a point per row), rows (a path per row), files, videos, ts, trackmate, deeplabcut, sleap, "
+            "mot or idtrackerai; found out if left out.",
         ),
     ] = None,
     column: Annotated[
@@ -60,6 +62,17 @@ def import_(
             help="Draw the paths of an archive that has clips, too; the clips are not used.",
         ),
     ] = None,
+    keypoint: Annotated[
+        str | None, typer.Option(help="Of DeepLabCut and SLEAP: which keypoint's path, or `mean` of all.")
+    ] = None,
+    likelihood: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Of DeepLabCut and SLEAP: keypoints below it are missing; DeepLabCut's default is 0.6.",
+        ),
+    ] = None,
     label_from: Annotated[
         str | None,
         typer.Option(help="Of a folder of files: folder, key:class, or name:'REGEX' with one group."),
@@ -69,7 +82,10 @@ def import_(
     ] = None,
     dimensions: Annotated[
         str | None,
-        typer.Option(help="In .ts, the series that are x, y[, z], from 0: `0,1,2`; in rows, 2 or 3."),
+        typer.Option(
+            help="In .ts, the series that are x, y[, z], counted from 0, so that the first three are `0,1,2`; in rows, "
+            "2 or 3."
+        ),
     ] = None,
     layout: Annotated[
         str | None, typer.Option(help="In rows: points (x1 y1 x2 y2 ...) or axes (x1 x2 ... y1 y2 ...).")
@@ -128,6 +144,8 @@ def import_(
         "arrays": _pairs(array, "--array points=tracks"),
         "object": object_,
         "clips": None if draw is None else "ignore" if draw else "use",
+        "keypoint": keypoint,
+        "likelihood": likelihood,
         "label_from": label_from,
         "separator": separator,
         "dimensions": [int(part) for part in series],

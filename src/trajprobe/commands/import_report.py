@@ -10,6 +10,7 @@ from trajprobe.artifacts.trajectories import TrajectorySet
 from trajprobe.core.errors import UserError
 from trajprobe.params import Params
 from trajprobe.probe.folds import is_published, make_folds
+from trajprobe.trajectories.near_copies import warn_of_near_copies
 from trajprobe.trajectories.validation import SetAside, summarize
 
 REGULAR = 1e-3  # of the median step: steps that differ by less are called equal
@@ -64,6 +65,8 @@ def _describe_axes(trajectories: TrajectorySet, card: FileCard, stated: Collecti
     if trajectories.points[0].shape[1] == 2:
         if "y_axis" in stated:
             return f"axes: x to the right, y {card.y_axis}"
+        if card.y_axis == "down":
+            return "axes: x to the right, y down as in images, assumed (--y-axis up if y points up)"
         return "axes: x to the right, y up, assumed (--y-axis down if these are image coordinates)"
     if "up" in stated:
         return "axes: z up" + (" after the rotation" if card.up != "z" else "")
@@ -85,8 +88,8 @@ def _range(values: Sequence[float] | np.ndarray) -> str:
 
 
 def foresee(trajectories: TrajectorySet, params: Params) -> list[str]:
-    """What later stages would refuse about the set with the present params, a line each with the remedy."""
-    warnings = []
+    """What later stages would refuse about the set with the present params, or be misled by, a line each."""
+    warnings = warn_of_near_copies(trajectories)
     view, clips = params.render.view, trajectories.clips
     if clips is not None:
         short = sum(frames < params.render.frames for frames in clips.frames)

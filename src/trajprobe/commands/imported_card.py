@@ -16,9 +16,11 @@ from trajprobe.core import files
 from trajprobe.core.errors import UserError
 from trajprobe.trajectories.sources.row_table import guess_layout
 from trajprobe.trajectories.sources.text_table import COMPRESSED
+from trajprobe.trajectories.sources.trackers.recognition import recognise_tracker
 from trajprobe.trajectories.sources.video_files import zip_format
 
 FORMATS = {".npz": "npz", ".npy": "npz", ".parquet": "long", ".ts": "ts", ".zip": "files"}
+TRACKERS = (".h5", ".hdf5", ".xml")  # recognised by their content
 TEXT = (".csv", ".tsv", ".txt", ".dat", ".data", ".tra", ".tes")  # one point per line, or one path
 OPTIONS = {  # keys of a card -> the option that gives it, if that is not the key with dashes
     "columns": "--column",
@@ -81,10 +83,11 @@ def new_card(
         "format": form,
         "files": entries,
         **({"label_file": {"file": f"{name}_labels{_ending(labels)}"}} if labels else {}),
-        "y_axis": "up",
+        "y_axis": CARDS[form].model_fields["y_axis"].default,
         "group_duplicates": True,
         **layout,
         **options,
+        **({"columns": layout["columns"] | options.get("columns", {})} if "columns" in layout else {}),
     }
 
 
@@ -92,17 +95,23 @@ def _find_format(file: Path, options: Mapping[str, Any], usual: str | None) -> t
     """The format of the file, and keys of the card that its content shows."""
     ending = _ending(file)
     suffix = ending if ending in FORMATS else f".{ending.split('.')[1]}" if ending else ""
-    form = options.get("format") or FORMATS.get(suffix)
-    if suffix == ".zip" and not options.get("format") and zipfile.is_zipfile(file):
+    own = {key for key in options if key in RowsCard.model_fields} - TableCard.model_fields.keys()
+    of_tables = {key for key in options if key in TableCard.model_fields} - RowsCard.model_fields.keys()
+    form = options.get("format")
+    if form is None and suffix == ".zip" and zipfile.is_zipfile(file):
         form = zip_format(file)
+    if form in (None, "files") and "format" not in options and usual not in ("long", "rows", "files"):
+        found, keys = recognise_tracker(file)
+        if found == "long" or (found and not of_tables):  # a table whose columns are named is one
+            return found, keys
+    form = form or FORMATS.get(suffix)
     if form is None and suffix in TEXT:
-        own = {key for key in options if key in RowsCard.model_fields} - TableCard.model_fields.keys()
-        of_tables = {key for key in options if key in TableCard.model_fields} - RowsCard.model_fields.keys()
         form = usual if usual in ("long", "rows") else "long" if of_tables else "rows" if own else None
         form = form or ("rows" if guess_layout(file) else "long")
     if form is None:
         raise UserError(
-            f"{file}: must be a folder of files, or one of {', '.join([*FORMATS, *TEXT])} (or name its --format)"
+            f"{file}: must be a folder of files, or one of {', '.join([*FORMATS, *TRACKERS, *TEXT])} (or name its "
+            "--format)"
         )
     if form not in CARDS or form == "synthetic":
         raise UserError(

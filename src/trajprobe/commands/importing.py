@@ -22,6 +22,7 @@ from trajprobe.core.errors import UserError
 from trajprobe.core.files import atomic
 from trajprobe.core.schema import NAME, load, validate
 from trajprobe.params import Params
+from trajprobe.trajectories.sources.item_files import FRAME_RATES
 from trajprobe.trajectories.sources.reading import read_source
 from trajprobe.trajectories.sources.video_files import pack_folder
 from trajprobe.trajectories.validation import accept
@@ -83,6 +84,11 @@ def _import(
     stated = options.keys() | old.keys()
     lines = [
         *describe_import(trajectories, aside, card, parsed.notes, stated),
+        *(
+            [f"time_unit: {card.time_unit}, by {FRAME_RATES} beside {inputs[0].name}"]
+            if card.format == "mot" and "time_unit" in content.keys() - stated
+            else []
+        ),
         f"digest of the content: {digest}",
     ]
     text = card_text(content)

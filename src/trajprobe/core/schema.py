@@ -20,6 +20,10 @@ NAME = "^[a-z0-9_]+$"
 COLOUR = "^#[0-9a-fA-F]{6}$"
 SHA256 = "^[0-9a-f]{64}$"
 PACKAGE = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"  # PEP 508; pip cannot take it for an option
+TIME_UNIT = r"^(s|ms|us|ns|min|h|frames|(0*[1-9][0-9]*(\.[0-9]+)?|0+\.0*[1-9][0-9]*)fps)$"
+GAPS = "^(refuse|interpolate(:[1-9][0-9]*)?|split|strokes)$"
+FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"
+ADDRESS = "^https?://"
 VERSION = (  # PEP 440, in its canonical form
     r"^([0-9]+!)?[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?(\+[a-z0-9]+(\.[a-z0-9]+)*)?$"
 )
@@ -92,6 +96,10 @@ PATTERNS = {
     SHA256: "a SHA-256 of 64 hexadecimal digits in lower case",
     PACKAGE: "the name of a package",
     VERSION: "one version, such as 1.0.5",
+    TIME_UNIT: "one of s, ms, us, ns, min, h, frames, or a rate of more than 0 such as 30fps",
+    GAPS: "one of refuse, interpolate, interpolate:N (with N of 1 or more), split, strokes",
+    FILE_NAME: "the name of a file beside the card, of letters, digits, and . _ + -",
+    ADDRESS: "an address that begins with http:// or https://",
 }
 REQUIREMENTS = {
     "int_type": "a whole number",

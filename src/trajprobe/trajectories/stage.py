@@ -9,6 +9,7 @@ from trajprobe.core import files, paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.progress import progress
 from trajprobe.download.cache import download
+from trajprobe.trajectories.near_copies import warn_of_near_copies
 from trajprobe.trajectories.params import SynthesisParams, TrajectoriesParams
 from trajprobe.trajectories.sources.parsed import Parsed
 from trajprobe.trajectories.sources.reading import read_source
@@ -25,7 +26,7 @@ def run(source: str, synthesis: SynthesisParams, settings: TrajectoriesParams) -
     trajectories, aside = accept(parsed, card, settings)
     write_manifest(aside, paths.QUARANTINE)
     write_trajectories(trajectories, paths.TRAJECTORIES)
-    return summarize(trajectories, aside)
+    return "\n".join([summarize(trajectories, aside), *warn_of_near_copies(trajectories)])
 
 
 def items_of(

@@ -135,6 +135,8 @@ def _refusal(parsed: Parsed, bad: Mapping[int, str], source: str) -> str:
             f"leave out the {unlabelled} without a label by --drop-unlabelled (if NA or the like "
             "is a class, name it under `classes` in the card)"
         )
+        unused = [note.removeprefix("labels: ") for note in parsed.notes if "have no item" in note]
+        remedies += [f"correct the file of labels, as {note}" for note in unused]
     if any(" is NaN " in reason for reason in reasons):
         remedies.append("fill or cut gaps by --gaps interpolate or --gaps split")
     if any("time stamp" in reason for reason in reasons):

@@ -79,8 +79,6 @@ def _scaled(clock: np.ndarray, card: TableCard) -> tuple[np.ndarray, str]:
         return clock * card.time_step, f"frames, {card.time_step:g} s apart"
     if unit.endswith("fps"):
         rate = float(unit.removesuffix("fps"))
-        if rate <= 0:
-            raise UserError("time_unit: must be a rate of more than 0, as in 30fps")
         return clock / rate, f"frames, {rate:g} in a second"
     return (clock if unit == "s" else clock * UNITS[unit]), describe_unit(card)
 

@@ -8,7 +8,7 @@ one of `TIMES`, and `label` or `class`, `group` and `split`. An id is the file's
 import json
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,6 +25,8 @@ from trajprobe.trajectories.sources.text_table import COMPRESSED, decode, open_t
 from trajprobe.videos.npy_stream import BOMB
 
 TEXT = (".csv", ".tsv", ".txt", ".dat")
+OF_TRACKERS = (".h5", ".hdf5", ".xml", ".npy")  # endings of files that are packed if there are no tables
+FRAME_RATES = "seqinfo.ini"  # of a MOT sequence, in the folder of its gt.txt or in the one above
 POINTS = ("positions", "points", "trajectory", "path", "coordinates", "coords", "xyz", "xy")
 TIMES = ("times", "time", "t", "timestamps")
 LABELS = ("label", "class")
@@ -34,11 +36,14 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file in the .zip, so that equal folder
 def pack(folder: Path, archive: Path, labels: Path | None = None) -> None:
     """Write the item files of a folder and its sub-folders into a .zip; equal folders give equal bytes.
 
-    labels: a file of labels, which may lie among them. Raises UserError if there are no item files.
+    They are its tables and JSON files, or else the files of trackers; of MOT sequences, gt.txt and seqinfo.ini. labels:
+    a file of labels, which may lie among them. Raises UserError if there are none.
     """
     chosen = item_files(folder, labels)
     if not chosen:
-        raise UserError(f"{folder}: contains no {', '.join(TEXT)} or .json files, one for each trajectory")
+        raise UserError(
+            f"{folder}: contains no {', '.join((*TEXT, '.json', *OF_TRACKERS))} files, one for each trajectory or video"
+        )
     with zipfile.ZipFile(archive, "w") as packed:
         for path in chosen:
             info = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EPOCH)
@@ -47,13 +52,22 @@ def pack(folder: Path, archive: Path, labels: Path | None = None) -> None:
 
 def item_files(folder: Path, labels: Path | None = None) -> list[Path]:
     """The files that `pack` would pack, sorted."""
-    return sorted(
+    found = sorted(
         path
         for path in folder.rglob("*")
-        if item_ending(path.name)
+        if path.is_file()
         and not (labels is not None and labels.exists() and path.samefile(labels))
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
+    if any(path.name == "gt.txt" for path in found):
+        return [path for path in found if path.name in ("gt.txt", FRAME_RATES)]
+    tables = [path for path in found if item_ending(path.name)]
+    return tables or [path for path in found if of_tracker(path.name)]
+
+
+def of_tracker(name: str) -> bool:
+    """Whether a file of this name can be one that a tracker wrote."""
+    return PurePosixPath(name).suffix.lower() in OF_TRACKERS or item_ending(name) in TEXT
 
 
 def read_item_files(path: Path, card: FilesCard) -> Raw:
@@ -70,23 +84,29 @@ def read_item_files(path: Path, card: FilesCard) -> Raw:
         raise UserError(f"{path}: contains {found}; required one file for each trajectory, all of one kind")
     names = list(texts)
     raw = _read_json(path, texts, card) if endings.pop() else _read_tables(path, texts, card)
-    raw.item_ids = [_without_ending(name) for name in names]
+    raw.item_ids = [without_ending(name) for name in names]
     if card.label_file is None:
         label_from_names(raw, names, card.label_from, path)
     return raw
 
 
-def _texts(path: Path) -> Iterator[tuple[str, str]]:
+def archive_members(path: Path, wanted: Callable[[str], object]) -> Iterator[tuple[str, bytes]]:
+    """Name and content of the `wanted` files in a .zip, by name. Raises UserError if it unpacks to far too much."""
     with zipfile.ZipFile(path) as archive:
         if sum(info.file_size for info in archive.infolist()) > max(BOMB, 200 * path.stat().st_size):
             raise UserError(f"{path}: unpacks to more than 200 times its size; refused")
         for info in sorted(archive.infolist(), key=lambda info: info.filename):
             hidden = any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(info.filename).parts)
-            if not info.is_dir() and not hidden and item_ending(info.filename):
-                try:
-                    yield info.filename, decode(unpack(archive.read(info))[0])[0]
-                except ValueError as error:
-                    raise UserError(f"{path}: {info.filename}: cannot be read as text ({error})") from None
+            if not info.is_dir() and not hidden and wanted(info.filename):
+                yield info.filename, archive.read(info)
+
+
+def _texts(path: Path) -> Iterator[tuple[str, str]]:
+    for name, data in archive_members(path, item_ending):
+        try:
+            yield name, decode(unpack(data)[0])[0]
+        except ValueError as error:
+            raise UserError(f"{path}: {name}: cannot be read as text ({error})") from None
 
 
 def item_ending(name: str) -> str:
@@ -100,7 +120,8 @@ def _unpacked(name: str) -> str:
     return str(path.with_suffix("")) if path.suffix.lower() in COMPRESSED else name
 
 
-def _without_ending(name: str) -> str:
+def without_ending(name: str) -> str:
+    """The path of a file without its ending, and without that of its compression."""
     return str(PurePosixPath(_unpacked(name)).with_suffix(""))
 
 
@@ -235,7 +256,7 @@ def label_from_names(raw: Raw, names: Sequence[str], rule: str | None, path: Pat
         raw.notes.append("labels: from the folder of each file")
     elif rule is not None and rule.startswith("name:"):
         pattern = re.compile(rule.removeprefix("name:"))
-        matches = [pattern.search(PurePosixPath(_without_ending(name)).name) for name in names]
+        matches = [pattern.search(PurePosixPath(without_ending(name)).name) for name in names]
         if None in matches:
             unlike = names[matches.index(None)]
             raise UserError(

@@ -1,5 +1,6 @@
 """Labels of items from a second file: a table id,label[,group,split], or an .npy in the order of the items."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,14 +19,28 @@ from trajprobe.trajectories.sources.text_table import open_text, read_text
 from trajprobe.videos.container import ENDINGS
 
 NAMES = ("label", "group", "split")
-TABLE_ENDINGS = (
-    ".gz",
-    ".csv",
-    ".tsv",
-    ".txt",
-    ".dat",
-    ".json",
-)  # that a table may have and an id of a file does not
+SHOWN = 3  # ids that a note names
+# Endings that a file may have in one place and not in the other, videos' among them, as tracks are named after those.
+OF_FILES = (
+    "csv",
+    "tsv",
+    "txt",
+    "dat",
+    "json",
+    "xml",
+    "h5",
+    "hdf5",
+    "slp",
+    "analysis",
+    "npy",
+    "gz",
+    "zst",
+    "bz2",
+    "xz",
+)
+ENDING = re.compile(rf"(\.({'|'.join((*OF_FILES, *(ending[1:] for ending in ENDINGS)))}))+$")
+NETWORK = re.compile(r"(dlc|deepcut)_.*$")  # what DeepLabCut appends to the name of a video
+NUMBERED = re.compile(r"(track[_-]?)?([0-9]+)(\.0+)?")  # 12, 012, 12.0, Track_12
 
 
 class LabelTable:
@@ -81,11 +96,7 @@ class LabelTable:
                 raise UserError(
                     f"{self.path}: no id of the items is in it; theirs are like {ids[0]!r}, its like {theirs!r}"
                 )
-            absent = len(self._rows) - len({row for row in rows if row is not None})
-            if absent and of_all:
-                raw = replace(
-                    raw, notes=[*raw.notes, f"labels: {absent} ids of {self.path.name} have no item"]
-                )
+            raw = replace(raw, notes=[*raw.notes, *self._unmatched(ids, rows, of_all)])
         taken = {
             name: [column[row] if row is not None else "" for row in rows]
             for name, column in self._columns.items()
@@ -97,6 +108,26 @@ class LabelTable:
             splits=taken.get("split", raw.splits),
             notes=[*raw.notes, f"labels: from {self.path.name}"],
         )
+
+    def _unmatched(self, ids: Sequence[str], rows: Sequence[int | None], of_all: bool) -> list[str]:
+        """Notes on the items that the table lacks, and on its ids without an item."""
+        assert self._rows is not None
+        used = set(rows)
+        without = [item for item, row in zip(ids, rows, strict=True) if row is None]
+        unused = [item for item, row in self._rows.items() if row not in used] if of_all else []
+        name = self.path.name
+        notes = []
+        if without:
+            notes.append(f"labels: {len(without)} of {len(ids)} items are not in {name} ({_shown(without)})")
+        if unused:
+            notes.append(
+                f"labels: {len(unused)} of {len(self._rows)} ids in {name} have no item ({_shown(unused)})"
+            )
+        return notes
+
+
+def _shown(items: Sequence[str]) -> str:
+    return ", ".join([*items[:SHOWN], *(["..."] if len(items) > SHOWN else [])])
 
 
 def _read(path: Path) -> tuple[list[str], pa.Table]:
@@ -111,8 +142,12 @@ def _read(path: Path) -> tuple[list[str], pa.Table]:
 
 
 def _match(ids: Sequence[str], rows: Mapping[str, int]) -> list[int | None]:
-    """The row of each id: by the same text, the same number or file, or the last part of its path if that is unique."""
-    plain = {_plain(item): row for item, row in rows.items()}
+    """The row of each id: by the same text, the same number or file, or the last part of its path if that is unique.
+
+    What several ids of the table can be is none of them.
+    """
+    forms = Counter(map(_plain, rows))
+    plain = {_plain(item): row for item, row in rows.items() if forms[_plain(item)] == 1}
     lasts = Counter(item.rpartition("/")[2] for item in ids)
 
     def find(item: str) -> int | None:
@@ -131,10 +166,18 @@ def _place(ours: str, names: Sequence[str], card: FileCard) -> int | None:
 
 
 def _plain(name: str) -> str:
-    name = "".join(name.split()).casefold()
-    for ending in (*TABLE_ENDINGS, *ENDINGS):
-        name = name.removesuffix(ending)
-    return str(int(name)) if name.isascii() and name.isdigit() else name
+    """Without case, blanks, endings of files and the name of a network; of a number, or a numbered track, the number.
+
+    Each part of a path by itself, as the video and the animal in `mouse.mp4/12`.
+    """
+    return "/".join(_plain_part(part) for part in "".join(name.split()).casefold().split("/"))
+
+
+def _plain_part(part: str) -> str:
+    number = NUMBERED.fullmatch(part) or NUMBERED.fullmatch(ENDING.sub("", part))
+    if number is not None:
+        return number[2].lstrip("0") or "0"
+    return NETWORK.sub("", ENDING.sub("", part)) or part
 
 
 def _text(value: object) -> str:

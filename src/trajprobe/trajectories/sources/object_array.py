@@ -29,19 +29,12 @@ def read_object_array(data: bytes) -> list[Any] | np.ndarray:
     paths of one length), float64 of that shape. Raises Refused, with a short reason, for anything else, and if the
     arrays together are much larger than `data` (a pickle can name one array a million times).
     """
-    try:
-        root = _Unpickler(io.BytesIO(data)).load()
-    except Refused:
-        raise
-    except Exception as error:  # broken bytes can raise anything, from IndexError to MemoryError
-        raise Refused(f"the pickle is broken ({type(error).__name__})") from None
-    if not isinstance(root, _Array) or not isinstance(root.content, list):
-        raise Refused("it is not an array of objects")
+    root, elements = _unpickled(data)
     if len(root.shape) != 1:
         return _numbers(root)
-    elements = []
+    values = []
     budget = 2 * len(data) + 2**20
-    for index, element in enumerate(root.content):
+    for index, element in enumerate(elements):
         value = element.build() if isinstance(element, _Array) else element
         if not isinstance(value, np.ndarray | str | int | float | np.generic):
             raise Refused(f"element {index} is a {type(value).__name__}: must be an array, a number or text")
@@ -50,8 +43,49 @@ def read_object_array(data: bytes) -> list[Any] | np.ndarray:
         budget -= value.nbytes if isinstance(value, np.ndarray) else 0
         if budget < 0:
             raise Refused("its arrays are larger than the file that holds them")
-        elements.append(value)
-    return elements
+        values.append(value)
+    return values
+
+
+def read_object_record(data: bytes) -> dict[str, Any]:
+    """The dictionary that was saved as an array without dimensions, as `np.save(path, dictionary)` does.
+
+    Only its arrays of numbers or text, its numbers, its text and its lists of text are returned; all else, as other
+    dictionaries, is left out. Raises Refused as `read_object_array` does.
+    """
+    root, elements = _unpickled(data)
+    if root.shape != () or not isinstance(elements[0], dict):
+        raise Refused("it is not a dictionary")
+    budget = 2 * len(data) + 2**20
+    record: dict[str, Any] = {}
+    for key, value in elements[0].items():
+        if not isinstance(key, str):
+            continue
+        if isinstance(value, _Array) and not isinstance(value.content, list):
+            budget -= len(value.content)
+            record[key] = value.build()
+        elif isinstance(value, np.generic):
+            record[key] = value.item()
+        elif isinstance(value, str | float | int) or (
+            isinstance(value, list) and all(isinstance(item, str) for item in value)
+        ):
+            record[key] = value
+        if budget < 0:
+            raise Refused("its arrays are larger than the file that holds them")
+    return record
+
+
+def _unpickled(data: bytes) -> tuple["_Array", list[Any]]:
+    """The array of objects that was pickled, and its elements in a row."""
+    try:
+        root = _Unpickler(io.BytesIO(data)).load()
+    except Refused:
+        raise
+    except Exception as error:  # broken bytes can raise anything, from IndexError to MemoryError
+        raise Refused(f"the pickle is broken ({type(error).__name__})") from None
+    if not isinstance(root, _Array) or not isinstance(root.content, list):
+        raise Refused("it is not an array of objects")
+    return root, root.content
 
 
 def _numbers(root: "_Array") -> np.ndarray:

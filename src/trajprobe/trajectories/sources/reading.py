@@ -9,8 +9,10 @@ from trajprobe.artifacts.source_card import (
     FilesCard,
     LongCard,
     NpzCard,
+    PosesCard,
     RowsCard,
     SourceFile,
+    TracksCard,
     TsCard,
     VideosCard,
 )
@@ -22,6 +24,7 @@ from trajprobe.trajectories.sources.long_table import read_long_table
 from trajprobe.trajectories.sources.npz import read_npz
 from trajprobe.trajectories.sources.parsed import Parsed, Raw, join, parse, rename_classes
 from trajprobe.trajectories.sources.row_table import read_row_table
+from trajprobe.trajectories.sources.trackers.track_archive import read_tracks
 from trajprobe.trajectories.sources.ts import read_ts
 from trajprobe.trajectories.sources.video_files import read_video_files
 
@@ -95,4 +98,6 @@ def _read_file(card: FileCard, path: Path) -> Raw:
             return read_ts(path, card)
         case RowsCard():
             return read_row_table(path, card)
+        case TracksCard() | PosesCard():
+            return read_tracks(path, card)
     raise TypeError(f"no reader for {type(card).__name__}")

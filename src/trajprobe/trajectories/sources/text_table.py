@@ -182,8 +182,7 @@ def _without_quoted(line: str) -> str:
 
 
 def _is_header(lines: Sequence[str], separator: str) -> bool:
-    """Whether the first line is a header: fewer of its cells are numbers than in the second."""
-    counts = [
-        sum(NUMBER.fullmatch(cell) is not None for cell in split_line(line, separator)) for line in lines[:2]
-    ]
-    return len(counts) > 1 and counts[0] < counts[1]
+    """Whether the first line is a header: it has names, or nothing, where the second has numbers."""
+    first, second = ([*split_line(line, separator)] for line in (*lines[:2], "", "")[:2])
+    above = [name for name, cell in zip(first, second, strict=False) if cell and NUMBER.fullmatch(cell)]
+    return any(above) and not any(name and NUMBER.fullmatch(name) for name in above)

@@ -81,7 +81,7 @@ def _picked(series: list[str], dimensions: list[int] | None, path: Path, number:
         if max(dimensions) >= len(series):
             raise UserError(
                 f"{path}: line {number}: has {len(series)} dimensions, but the card picks number {max(dimensions)} "
-                "(counted from 0)"
+                f"(counted from 0, so that the last is {len(series) - 1})"
             )
         return [series[dimension] for dimension in dimensions]
     if len(series) not in (2, 3):

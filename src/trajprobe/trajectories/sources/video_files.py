@@ -24,10 +24,10 @@ from trajprobe.videos.video_file import VideoFacts, inspect_video
 
 
 def pack_folder(folder: Path, archive: Path, labels: Path | None, form: str | None) -> None:
-    """Pack the videos of a folder and its sub-folders, or its tables or JSON files; equal folders give equal bytes.
+    """Pack the videos of a folder and its sub-folders, or its item files; equal folders give equal bytes.
 
-    labels: a file of labels, which may lie among them. form: `videos` or `files` if both are there. Raises UserError if
-    there is neither, or both and no `form`.
+    labels: a file of labels, which may lie among them. form: `videos`, or another, if both are there. Raises UserError
+    if there is neither, or both and no `form`.
     """
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     videos = sorted(name for name in names if is_video(name))
@@ -35,7 +35,7 @@ def pack_folder(folder: Path, archive: Path, labels: Path | None, form: str | No
         _refuse_both(folder, videos, bool(item_files(folder, labels)))
     if form == "videos" and not videos:
         raise UserError(f"{folder}: contains no {', '.join(ENDINGS)} files")
-    if videos and form != "files":
+    if videos and form in (None, "videos"):
         pack_videos(folder, videos, archive, EPOCH)
     else:
         pack(folder, archive, labels)
@@ -51,8 +51,8 @@ def zip_format(path: Path) -> str:
 def _refuse_both(path: Path, videos: Sequence[str], has_others: bool) -> None:
     if videos and has_others:
         raise UserError(
-            f"{path}: contains {len(videos)} videos, and tables or JSON files; choose by --format videos or "
-            "--format files, or name the table of the labels by --labels"
+            f"{path}: contains {len(videos)} videos, and tables or JSON files; choose by --format videos or --format "
+            "files (or, of a tracker, its name), or name the table of the labels by --labels"
         )
 
 

@@ -1,0 +1,1 @@
+"""Readers of what tracking programs write, one module per program."""
