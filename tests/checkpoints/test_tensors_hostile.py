@@ -8,6 +8,7 @@ import json
 import operator
 import os
 import pickle
+import re
 import struct
 import subprocess
 import time
@@ -89,7 +90,7 @@ def refusal(path: Path) -> str:
         read_tensors(path, read_index(path))
     text = str(error.value)
     assert "\n" not in text
-    assert len(text.removeprefix(str(path))) < 300
+    assert len(re.sub("`python -c .*`", "", text).removeprefix(str(path))) < 300
     return text
 
 

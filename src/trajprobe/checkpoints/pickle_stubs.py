@@ -2,10 +2,10 @@
 
 Torch pickles a tensor as a call of one of its rebuilding functions (`torch/_utils.py`) on a storage that lies outside
 the pickle (`torch/serialization.py`). Here such a call becomes a `View` of a `Storage`, from the arguments of the call.
-Every other call, object or state becomes OPAQUE, and a name stays a name.
+An object stays the name of its class, every other call becomes OPAQUE, and a name stays a name.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 LARGEST_NUMBER = 2**48  # of a shape, stride or offset
@@ -31,6 +31,8 @@ HOSTILE_MODULES = (
 )
 BUILTINS = ("builtins", "__builtin__", "io", "_io")
 HOSTILE_BUILTINS = ("eval", "exec", "execfile", "compile", "__import__", "open", "input", "breakpoint")
+
+MODULE_STATE = {"_parameters", "_modules"}  # attributes of every torch.nn.Module
 
 STORAGES = {
     "DoubleStorage": "float64",
@@ -69,6 +71,14 @@ class Global:
 
 
 @dataclass(frozen=True, slots=True)
+class Instance:
+    """An object that was not made. kind: its class. is_module: whether its state is that of a torch.nn.Module."""
+
+    kind: str
+    is_module: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Storage:
     """A block of values that lies outside the pickle, under `key`."""
 
@@ -87,6 +97,17 @@ class View:
     offset: int
     shape: tuple[int, ...]
     stride: tuple[int, ...]
+
+
+def instance(kind: Any) -> Any:
+    """A new object of the class `kind`."""
+    return Instance(f"{kind.module}.{kind.name}") if isinstance(kind, Global) else OPAQUE
+
+
+def built(value: Any, state: Any) -> Any:
+    """The object `value` after it was given its state, of which only the kind is of interest."""
+    is_module = isinstance(value, Instance) and isinstance(state, dict) and MODULE_STATE.issubset(state)
+    return replace(value, is_module=True) if is_module else value
 
 
 def pairs(items: Any) -> dict[Any, Any]:

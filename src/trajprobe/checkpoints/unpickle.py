@@ -15,7 +15,9 @@ from trajprobe.checkpoints.pickle_stubs import (
     OPAQUE,
     InvalidCheckpoint,
     Storage,
+    built,
     called,
+    instance,
     named,
     pairs,
     stored,
@@ -49,7 +51,7 @@ class BoundedReader:
 
 
 def interpret(reader: BoundedReader, storages: dict[str, Storage] | None = None) -> Any:
-    """The value of one pickle: None, bool, int, float, str, bytes, tuple, list, dict, View, Storage, Global or OPAQUE.
+    """The value of one pickle: None, bool, int, float, str, bytes, tuple, list, dict, or a record of pickle_stubs.
 
     A dict keeps the items whose keys are text or integers. The reader is left right after the pickle.
     storages: filled with the storages that the pickle refers to, by key.
@@ -189,15 +191,14 @@ class _Machine:
         self.stack.append(made)
 
     def do_build(self, _: None) -> None:
-        self.take(1)  # the state; the object is left as it is
+        value, state = self.take(2)
+        self.stack.append(built(value, state))
 
     def do_newobj(self, _: None) -> None:
-        self.take(2)
-        self.stack.append(OPAQUE)
+        self.stack.append(instance(self.take(2)[0]))
 
     def do_newobj_ex(self, _: None) -> None:
-        self.take(3)
-        self.stack.append(OPAQUE)
+        self.stack.append(instance(self.take(3)[0]))
 
     def do_obj(self, _: None) -> None:
         self.since_mark()

@@ -34,10 +34,12 @@ from trajprobe.encoders.transformers.model import (
 from trajprobe.encoders.transformers.processor import FILES, read_processor
 from trajprobe.fetch.audit import ValueCheck, audit, first_names
 from trajprobe.fetch.provenance import origin_record
-from trajprobe.fetch.resolve import ResolvedWeights, available, resolve
+from trajprobe.fetch.resolve import ResolvedWeights, available, check_folder, resolve
 
 CONFIGURATION = ("config.json", *FILES)
 CHECKPOINTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference
+# Weights of other frameworks, which transformers read up to version 4.
+OTHERS = {"flax_model.msgpack": "flax", "tf_model.h5": "tf"}
 INDEX = ".index.json"  # after the name of a checkpoint: which shards have its tensors
 
 
@@ -135,9 +137,18 @@ def _resolve(card: EncoderCard) -> ResolvedWeights:
                 "name another revision, or a folder with all files"
             )
         return resolve(weights, [*(name for name in CONFIGURATION if name in there), *names])
+    if isinstance(weights, FileWeights):
+        check_folder(weights)
+    remedy = "take one for transformers"
+    if others := available(weights, list(OTHERS)):
+        where = weights.hub if isinstance(weights, HubWeights) else weights.file
+        remedy = (
+            f"it has {others[0]}, which transformers 4 converts: `python -c 'import transformers; transformers."
+            f'AutoModel.from_pretrained("{where}", from_{OTHERS[others[0]]}=True).save_pretrained("converted")\'`; add '
+            "its preprocessor_config.json and let `file` in the card name the folder"
+        )
     raise UserError(
-        f"card of {card.name}: weights: the repository has neither model.safetensors nor pytorch_model.bin; take one "
-        "for transformers"
+        f"card of {card.name}: weights: the repository has neither model.safetensors nor pytorch_model.bin; {remedy}"
     )
 
 

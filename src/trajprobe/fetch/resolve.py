@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from trajprobe.artifacts.encoder_card import FileWeights, HubWeights, PackageWeights, UrlWeights
+from trajprobe.checkpoints.other_formats import recognise_folder
 from trajprobe.core import files
 from trajprobe.core.errors import UserError
 from trajprobe.core.paths import expand_user
@@ -77,6 +78,13 @@ def available(weights: HubWeights | FileWeights, names: Sequence[str]) -> list[s
     return [name for name in names if (path / name).is_file()]
 
 
+def check_folder(weights: FileWeights) -> None:
+    """Raise UserError, with what to do, if a local folder is another framework's model."""
+    path = _local_path(weights)
+    if other := recognise_folder(path):
+        raise UserError(f"{path}: {other}; {other.remedy.for_file(path)}")
+
+
 def drop_download(weights: WeightSource | str) -> None:
     """Remove from the cache what `resolve` put there for these weights; the digests stay on record."""
     if isinstance(weights, HubWeights):
@@ -119,6 +127,7 @@ def _folder(
 def _resolve_local(weights: FileWeights, names: Sequence[str]) -> ResolvedWeights:
     path = _local_path(weights)
     if path.is_dir() and not names:
+        check_folder(weights)
         raise UserError(
             f"{path}: is a folder, and this family reads one file; let `file` in the card name that"
         )
