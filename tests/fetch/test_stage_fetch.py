@@ -17,6 +17,7 @@ import torch
 import yaml
 
 from servers import Cut, Server
+from trajprobe.artifacts import weights
 from trajprobe.core.errors import UserError
 from trajprobe.fetch import provenance, stage
 from trajprobe.fetch.resolve import UNVERIFIED, ResolvedWeights
@@ -145,7 +146,7 @@ def test_damaged_weights_are_made_again(damage: str, card: Card) -> None:
 
 def test_a_new_format_has_all_weights_made_again(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.run("cifar")
-    monkeypatch.setattr(provenance, "FORMAT", provenance.FORMAT + 1)
+    monkeypatch.setattr(weights, "FORMAT", weights.FORMAT + 1)
     assert stage.run("cifar") == MADE
 
 

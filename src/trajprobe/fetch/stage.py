@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from trajprobe.artifacts.encoder_card import EncoderCard, load_encoder_card
+from trajprobe.artifacts.weights import write_record
 from trajprobe.core import paths
-from trajprobe.core.files import atomic, write_json
-from trajprobe.fetch.provenance import PROVENANCE, complete_record, valid_record
+from trajprobe.core.files import atomic
+from trajprobe.fetch.provenance import valid_record
 from trajprobe.fetch.resolve import drop_download
 
 
@@ -22,8 +23,7 @@ def run(encoder: str, drop_downloads: bool = False) -> str:
     if record is None:
         with atomic(paths.weights(encoder)) as folder:
             folder.mkdir()
-            record = complete_record(fetch(card, folder), card, folder)
-            write_json(folder / PROVENANCE, record)
+            record = write_record(fetch(card, folder), card, folder)
     if drop_downloads:
         drop_download(card.weights)
     return f"{encoder}: {unchanged}{record['summary']}"
