@@ -110,3 +110,16 @@ def test_digests_of_another_kind(files: object, folder: Path) -> None:
     content = json.loads((folder / PROVENANCE).read_text())
     (folder / PROVENANCE).write_text(json.dumps(content | {"files": files}))
     assert read_record(folder) is None
+
+
+def test_the_digest_of_weights_that_the_card_does_not_name_is_part_of_the_record(folder: Path) -> None:
+    def seen(**weights: str) -> object:
+        made = card(weights=weights)
+        write_record({"summary": "1 of 1 tensors", "sha256": "ab"}, made, folder)
+        return load_record(made)[0].get("first_seen")
+
+    assert seen(hub="a/b") == seen(url="https://example.org/x.pt") == "ab"
+    assert seen(hub="a/b", revision="v1") is seen(url="https://example.org/x.pt", sha256="0" * 64) is None
+    assert seen(file="x.pt") is None
+    write_record({"summary": "no weights"}, card(weights="none"), folder)
+    assert "first_seen" not in load_record(card(weights="none"))[0]

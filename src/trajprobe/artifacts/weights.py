@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trajprobe.artifacts.encoder_card import EncoderCard, HubWeights
+from trajprobe.artifacts.encoder_card import EncoderCard, FileWeights, HubWeights
 from trajprobe.core import files, paths
 from trajprobe.core.errors import UserError
 
@@ -51,6 +51,7 @@ def fits_card(record: Mapping[str, Any], card: EncoderCard) -> bool:
 def load_record(card: EncoderCard) -> tuple[dict[str, Any], str]:
     """The record of an encoder's weights, and the digest of all their files.
 
+    The record has `first_seen`, the digest of the source, if the card does not say which weights were meant.
     Raises UserError if they are missing, were fetched for another card, or are not the files that were fetched.
     """
     folder, again = paths.weights(card.name), f"run `dvc repro fetch@{card.name}`"
@@ -71,7 +72,16 @@ def load_record(card: EncoderCard) -> tuple[dict[str, Any], str]:
                 f"{folder / name}: is not what was fetched: expected {_shown(expected)}, found {_shown(found)}; run "
                 f"`dvc checkout --force {folder}` or `dvc repro fetch@{card.name}`"
             )
-    return record, folder_digest(digests)
+    seen = first_seen(card, record)
+    return record if seen is None else {**record, "first_seen": seen}, folder_digest(digests)
+
+
+def first_seen(card: EncoderCard, record: Mapping[str, Any]) -> str | None:
+    """The digest of downloaded weights whose card pins neither a revision nor a digest; None for all others."""
+    weights = card.weights
+    if isinstance(weights, str | FileWeights) or weights.sha256 or getattr(weights, "revision", None):
+        return None
+    return record.get("sha256")
 
 
 def file_digests(folder: Path) -> dict[str, str]:

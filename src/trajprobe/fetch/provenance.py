@@ -9,8 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trajprobe.artifacts.encoder_card import EncoderCard, FileWeights
-from trajprobe.artifacts.weights import file_digests, fits_card, read_record
+from trajprobe.artifacts.encoder_card import EncoderCard, FileWeights, HubWeights
+from trajprobe.artifacts.weights import file_digests, first_seen, fits_card, read_record
+from trajprobe.core import paths
 from trajprobe.fetch.resolve import UNVERIFIED, ResolvedWeights, local_sha256
 
 
@@ -66,3 +67,16 @@ def valid_record(card: EncoderCard, folder: Path) -> dict[str, Any] | None:
         local = local_sha256(card.weights, record["source_files"])
         return record if local in (None, found) else None
     return record
+
+
+def pinning(card: EncoderCard, record: Mapping[str, Any]) -> str:
+    """The lines that pin the weights of `record` in a card that pins neither a revision nor a digest; "" for others."""
+    digest = first_seen(card, record)
+    if digest is None:
+        return ""
+    lines = [f"  sha256: {digest}"]
+    if isinstance(card.weights, HubWeights) and record["revision"] not in (None, UNVERIFIED):
+        lines.insert(0, f"  revision: {record['revision']}")
+    doubt = " (a mirror brought them, and nothing vouches for it)" if record["revision"] == UNVERIFIED else ""
+    where = paths.encoder_card(card.name)
+    return f"\nthe card pins none; to pin these{doubt}, add to `weights` in {where}:\n" + "\n".join(lines)

@@ -12,7 +12,7 @@ from trajprobe.core import files
 from trajprobe.core.errors import UserError
 from trajprobe.core.paths import expand_user
 from trajprobe.download.cache import FetchedFile, download, drop, url_name
-from trajprobe.download.hub import available_files, hub_file, hub_files, hub_source
+from trajprobe.download.hub import available_files, cached_source, hub_file, hub_files, hub_source
 from trajprobe.download.package import package_file, package_source
 
 UNVERIFIED = "mirror, unverified"  # in place of a revision, if nothing vouches for the mirror's bytes
@@ -88,7 +88,8 @@ def check_folder(weights: FileWeights) -> None:
 def drop_download(weights: WeightSource | str) -> None:
     """Remove from the cache what `resolve` put there for these weights; the digests stay on record."""
     if isinstance(weights, HubWeights):
-        drop(hub_source(weights.hub, weights.revision), weights.file)
+        named = cached_source(weights.hub, weights.revision, weights.file) if weights.file else None
+        drop(named or hub_source(weights.hub, weights.revision), weights.file)
     elif isinstance(weights, UrlWeights):
         drop(weights.url, url_name(weights.url))
     elif isinstance(weights, PackageWeights):

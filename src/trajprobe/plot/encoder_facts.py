@@ -52,13 +52,17 @@ def describe_encoder(features: Mapping[str, Any]) -> EncoderFacts:
 
 
 def weight_lines(provenance: Mapping[str, Any]) -> list[str]:
-    """What was read, its origin and its digest. Weights without an origin have the first line only."""
+    """What was read, its origin and its digest, and whether the card pins it.
+
+    Weights without an origin have the first line only.
+    """
     # The summary of weights made by a recipe already names their origin.
     keys = () if "recipe" in provenance else ("source", "revision")
     origin = [str(provenance[key]) for key in keys if provenance.get(key)]
     lines = [str(provenance["summary"]), " · ".join(origin)]
     if provenance.get("sha256"):
-        lines.append(f"sha256 {provenance['sha256']}")
+        doubt = ", as first seen: the card pins none" if provenance.get("first_seen") else ""
+        lines.append(f"sha256 {provenance['sha256']}{doubt}")
     return [line for line in lines if line]
 
 
