@@ -82,6 +82,7 @@ def test_any_change_of_a_file_is_noticed(folder: Path) -> None:
 def test_weights_of_another_card(folder: Path) -> None:
     for change in ({"architecture": {"depth": 32}}, {"weights": {"file": "x.pt"}}, {"family": "transnetv2"}):
         assert refusal(**change).startswith("models/e/weights: was fetched for another card: its family")
+    assert "another card" in refusal(weights=card().weights.model_dump() | {"prefix": "net."})
     for same in ({"summary": "other words"}, {"weights": card().weights.model_dump() | {"sha256": "0" * 64}}):
         load_record(card(**same))
 

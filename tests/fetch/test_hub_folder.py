@@ -259,6 +259,7 @@ CARDS: list[tuple[dict[str, Any], str]] = [
     ({"weights": {"hub": "a/b", "file": "model.safetensors"}}, "reads a whole repository"),
     ({"weights": "none"}, "reads a whole repository"),
     ({"weights": {"hub": "a/b", "ema": False}}, "weights.ema: is not for the family transformers"),
+    ({"weights": {"hub": "a/b", "prefix": "net."}}, "weights.prefix: is not for the family transformers"),
     ({"weights": {"file": "/no/such/folder"}}, "there is no such folder"),
     (
         {"input": {"size": 64}},

@@ -103,11 +103,17 @@ def _shown(digest: str | None) -> str:
 
 def _card_digest(card: EncoderCard) -> str:
     """SHA-256 of what decides the weights. Not the pinned digest: pinning what is there already changes nothing."""
+    weights: Any = card.weights
+    if weights != "none":
+        without = (
+            {"sha256"} if weights.prefix is not None else {"sha256", "prefix"}
+        )  # as before there was a prefix
+        weights = weights.model_dump(exclude=without)
     deciding = {
         "format": FORMAT,
         "family": card.family,
         "architecture": card.architecture,
-        "weights": card.weights if card.weights == "none" else card.weights.model_dump(exclude={"sha256"}),
+        "weights": weights,
         "licence": card.licence,
     }
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()

@@ -119,8 +119,11 @@ def _resolve(card: EncoderCard) -> ResolvedWeights:
             f"card of {card.name}: weights: the family transformers reads a whole repository: give "
             "`hub: <owner>/<name>`, or `file: <folder>` with its files"
         )
-    if weights.ema is not None:
-        raise UserError(f"card of {card.name}: weights.ema: is not for the family transformers; remove it")
+    for key in ("ema", "prefix"):
+        if getattr(weights, key) is not None:
+            raise UserError(
+                f"card of {card.name}: weights.{key}: is not for the family transformers; remove it"
+            )
     there = available(weights, [*CONFIGURATION, *CHECKPOINTS, *(f"{name}{INDEX}" for name in CHECKPOINTS)])
     for checkpoint in CHECKPOINTS:
         index = f"{checkpoint}{INDEX}"
