@@ -4,6 +4,7 @@ the library would continue or stay silent; every mistake of a user is one line w
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -399,6 +400,60 @@ def test_a_gated_repository_without_a_token(hub: Server, checkpoint: Checkpoint)
     message = checkpoint.refusal(checkpoint.with_card(weights={"hub": "someone/gated", "file": None}))
     assert "access is gated and no token is set" in message
     assert "HF_TOKEN" in message
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "message"),
+    [
+        (  # as OpenGVLab/VideoMAEv2-Base has it
+            "config.json",
+            {"model_type": "VideoMAEv2_Base", "auto_map": {"AutoModel": "modeling_videomaev2.VideoMAEv2"}},
+            "the model type 'VideoMAEv2_Base' is code in its repository (auto_map), which is never run; take a model",
+        ),
+        (
+            "config.json",
+            {"model_type": ["x"], "auto_map": {}},
+            "the model type ['x'] is code in its repository",
+        ),
+        ("config.json", {"model_type": "vjepa21"}, "cannot build a model from it"),
+        (  # as facebook/dinov3-vitb16-pretrain-lvd1689m has it
+            "preprocessor_config.json",
+            {"image_processor_type": "DINOv3ViTImageProcessorFast"},
+            "the steps of 'DINOv3ViTImageProcessorFast' are not implemented here",
+        ),
+    ],
+)
+def test_what_cannot_be_loaded_is_refused_before_its_tensors_are_downloaded(
+    file: str, changes: dict[str, Any], message: str, hub: Server, checkpoint: Checkpoint
+) -> None:
+    checkpoint.configure(file, **changes)
+    hub.put_model("someone/new", {path.name: path for path in checkpoint.published.iterdir()})
+    assert message in checkpoint.refusal(checkpoint.with_card(weights={"hub": "someone/new"}))
+    assert not [path for path in hub.requests if "safetensors" in str(path)]
+
+
+def test_a_known_model_with_code_beside_it_runs_without_it(checkpoint: Checkpoint) -> None:
+    code = "raise SystemExit('run')"
+    (checkpoint.published / "modeling.py").write_text(code)
+    checkpoint.configure(auto_map={"AutoConfig": "modeling.Config", "AutoModel": "modeling.Model"})
+    assert fetch(checkpoint.card, checkpoint.weights)["tensors"]["unused"] > 0
+
+
+@pytest.mark.parametrize(("file", "library"), [("flax_model.msgpack", "flax"), ("tf_model.h5", "tf")])
+def test_weights_of_another_framework_only(file: str, library: str, checkpoint: Checkpoint) -> None:
+    (checkpoint.published / "model.safetensors").rename(checkpoint.published / file)
+    message = checkpoint.refusal()
+    assert f"it has {file}, which transformers 4 converts: `python -c '" in message
+    (line,) = re.findall("`(python -c .+?)`", message)
+    code = shlex.split(line)[2]
+    compile(code, "line", "exec")
+    assert f'from_pretrained("{checkpoint.published}", from_{library}=True)' in code
+
+
+def test_a_folder_of_tensorflow(checkpoint: Checkpoint) -> None:
+    (checkpoint.published / "model.safetensors").unlink()
+    (checkpoint.published / "saved_model.pb").write_bytes(b"\x08\x01\x12")
+    assert "it is a TensorFlow SavedModel; take the torch checkpoint" in checkpoint.refusal()
 
 
 def test_a_hub_that_is_offline(

@@ -316,9 +316,7 @@ def test_values_that_cannot_be_are_refused(network: Tensors, tmp_path: Path) -> 
         damaged[name].view(-1)[3] = value
         with pytest.raises(UserError, match=message):
             converted(damaged, tmp_path)
-    with pytest.raises(
-        UserError, match=r"no tensor has two different values \(bn1.bias is 0 throughout\)"
-    ):
+    with pytest.raises(UserError, match=r"no tensor has two different values \(bn1.bias is 0 throughout\)"):
         converted({name: torch.zeros_like(tensor) for name, tensor in network.items()}, tmp_path)
     large = {name: tensor.double() for name, tensor in network.items()}
     large["conv1.weight"].view(-1)[0] = 1e300  # infinite in float32
