@@ -19,16 +19,16 @@ from trajprobe.checkpoints.other_formats import (
     recognise_archive,
     whole_model,
 )
-from trajprobe.checkpoints.pickle_stubs import MOST_AXES, Instance, InvalidCheckpoint, Storage, View
+from trajprobe.checkpoints.pickle_stubs import MOST_AXES, Instance, InvalidCheckpoint, TorchStubs, View
 from trajprobe.checkpoints.storage import ITEM_SIZES, Block, TensorSpec, check_block, row_major
-from trajprobe.checkpoints.unpickle import LARGEST_PICKLE, BoundedReader, interpret
 from trajprobe.core.tensor_file import DTYPES
+from trajprobe.core.unpickle import LARGEST_PICKLE, BoundedReader, interpret
 
 # From torch/serialization.py: the first value of the stream format, and the version of all its files.
 STREAM_MAGIC = 0x1950A86A20F9469CFC6C
 STREAM_VERSION = 1001
 
-LARGEST_HEADER = 16 << 20  # bytes, of safetensors; a tensor takes about 100
+LARGEST_HEADER = 16 << 20  # bytes, of safetensors and of a zip file's directory; a tensor takes about 100
 
 # Keys under which checkpoints keep the weights, and averaged copies, beside epochs, optimizers and settings.
 WEIGHTS_UNDER = ("state_dict", "model_state_dict", "model")
@@ -77,7 +77,7 @@ class _BoundedFile:
         self.seek, self.tell, self.file = file.seek, file.tell, file
 
     def read(self, size: int = -1) -> bytes:
-        if size > LARGEST_PICKLE:
+        if size > LARGEST_HEADER:
             raise ValueError("too large")
         return self.file.read(self.LARGEST_END if size < 0 else size)
 
@@ -118,7 +118,7 @@ def _zip(file: BinaryIO, size: int) -> dict[str, TensorSpec]:
 
     if f"{folder}byteorder" in entries and content(f"{folder}byteorder") != b"little":
         raise InvalidCheckpoint("it was written on a big-endian machine; load and save it with torch first")
-    views = state_dict_tensors(interpret(BoundedReader(BytesIO(content(pickles[0])))))
+    views = state_dict_tensors(interpret(BoundedReader(BytesIO(content(pickles[0]))), TorchStubs()))
     return {name: _spec(view, block(f"{folder}data/{view.storage.key}")) for name, view in views.items()}
 
 
@@ -147,21 +147,20 @@ def _stored(file: BinaryIO, entry: zipfile.ZipInfo, size: int) -> Block:
 def _stream(file: BinaryIO, size: int) -> dict[str, TensorSpec]:
     """torch.save before 1.6: pickles of a magic number, a version, the machine, the object and the storages' keys;
     then, in the order of the keys, the number of elements and the elements of each storage."""
-    reader = BoundedReader(file)
-    if interpret(reader) != STREAM_MAGIC or interpret(reader) != STREAM_VERSION:
+    reader, stubs = BoundedReader(file), TorchStubs()
+    if interpret(reader, stubs) != STREAM_MAGIC or interpret(reader, stubs) != STREAM_VERSION:
         raise other_pickle()
-    machine = interpret(reader)
+    machine = interpret(reader, stubs)
     if not isinstance(machine, dict) or machine.get("little_endian") is not True:
         raise InvalidCheckpoint("it was written on a big-endian machine; load and save it with torch first")
-    storages: dict[str, Storage] = {}
-    views = state_dict_tensors(interpret(reader, storages))
-    keys = interpret(reader)
+    views = state_dict_tensors(interpret(reader, stubs))
+    keys = interpret(reader, stubs)
     if not isinstance(keys, list):
         raise InvalidCheckpoint("its list of storages is damaged")
     blocks: dict[str, Block] = {}
     position = file.tell()
     for key in keys:
-        storage = storages.get(key) if isinstance(key, str) else None
+        storage = stubs.storages.get(key) if isinstance(key, str) else None
         file.seek(position)
         if storage is None or int.from_bytes(file.read(8), "little") != storage.count:
             raise InvalidCheckpoint("its list of storages is damaged, or it is cut off")

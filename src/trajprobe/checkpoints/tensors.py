@@ -16,6 +16,7 @@ from trajprobe.checkpoints.other_formats import OtherFormat
 from trajprobe.checkpoints.pickle_stubs import InvalidCheckpoint
 from trajprobe.checkpoints.storage import Block, TensorSpec, check_block, read_bits
 from trajprobe.core.errors import UserError
+from trajprobe.core.unpickle import InvalidPickle
 
 if TYPE_CHECKING:
     import torch
@@ -103,7 +104,7 @@ def _user_errors(path: Path | str) -> Iterator[None]:
         raise UserError(
             f"{path}: not readable as a checkpoint: {error}; {error.remedy.for_file(path)}"
         ) from None
-    except InvalidCheckpoint as error:
+    except InvalidPickle as error:
         raise UserError(
             f"{path}: not readable as a checkpoint: {error}; get a fresh copy, or name another file in the card"
         ) from None
