@@ -358,6 +358,8 @@ def test_bounds_on_the_pickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "too large" in refusal(archive(pickled, tmp_path)) or "directory" in refusal(
         archive(pickled, tmp_path)
     )
+    monkeypatch.setattr(containers, "LARGEST_HEADER", 40)
+    assert "its zip directory is damaged" in refusal(archive(pickled, tmp_path))
     for attack in (pickled, b"\x80\x02c" + b"a" * 99 + b"\nb\n."):
         with pytest.raises(unpickle.InvalidPickle, match="too large"):
             unpickle.interpret(unpickle.BoundedReader(io.BytesIO(attack)), pickle_stubs.TorchStubs())
