@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 import tiny_hub
 from servers import Server
-from trajprobe.artifacts.encoder_card import EncoderCard, load_encoder_card
+from trajprobe.artifacts.encoder_card import EncoderCard, HubWeights, load_encoder_card
 from trajprobe.core.errors import UserError
 from trajprobe.core.files import sha256
 from trajprobe.encoders.transformers import encoder as hub_vision
@@ -428,8 +428,10 @@ def test_what_cannot_be_loaded_is_refused_before_its_tensors_are_downloaded(
 ) -> None:
     checkpoint.configure(file, **changes)
     hub.put_model("someone/new", {path.name: path for path in checkpoint.published.iterdir()})
-    assert message in checkpoint.refusal(checkpoint.with_card(weights={"hub": "someone/new"}))
-    assert not [path for path in hub.requests if "safetensors" in str(path)]
+    card = checkpoint.card.model_copy(update={"weights": HubWeights(hub="someone/new")})
+    assert message in checkpoint.refusal(card)
+    assert [request for request in hub.requests if file in str(request)]
+    assert not [request for request in hub.requests if "safetensors" in str(request)]
 
 
 def test_a_known_model_with_code_beside_it_runs_without_it(checkpoint: Checkpoint) -> None:
