@@ -122,10 +122,12 @@ def test_imports_point_one_way() -> None:
         "artifacts": {"core"},
         "download": {"core"},
         "checkpoints": {"core"},
+        "videos": {"core"},
         "encoders": {"core", "artifacts"},
         **{stage: {"core", "artifacts"} for stage in stages},
     }
-    calls["trajectories"] |= {"download"}
+    calls["trajectories"] |= {"download", "videos"}
+    calls["render"] |= {"videos"}
     calls["fetch"] |= {"download", "checkpoints", "encoders"}
     calls["extract"] |= {"encoders"}
     calls["analyse"] |= {"probe", "compare/random_effects.py"}
@@ -283,7 +285,7 @@ def test_every_stage_is_described_and_its_command_exists() -> None:
 
 
 def test_the_pipeline_reads_as_a_table_of_contents() -> None:
-    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 180
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 210
 
 
 def test_the_instances_multiply_with_the_encoders(tmp_path: Path) -> None:

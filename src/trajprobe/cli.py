@@ -75,9 +75,10 @@ def trajectories() -> None:
 
 @app.command(rich_help_panel=STAGES)
 def render(workers: Workers = None) -> None:
-    """Draw each path as a short RGB clip.
+    """Draw each path as a short RGB clip, or resize the clips that the source has.
 
-    Reads `render` in params.yaml and data/trajectories.parquet; writes data/videos.zarr, uint8 (N, T, H, W, 3).
+    Reads `render` in params.yaml, data/trajectories.parquet and, for such clips, files of the source; writes
+    data/videos.zarr, uint8 (N, T, H, W, 3).
     """
     from trajprobe.render import stage
 

@@ -4,6 +4,7 @@ The command line loads this and hands each stage its own section, so that a mist
 found before the first stage has run, and no stage depends on another one's schema.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -47,9 +48,12 @@ def load_params(path: Path = paths.PARAMS) -> Params:
     return params
 
 
-def check_cards(params: Params, where: str) -> None:
-    """Raises UserError, which `where` opens, if the source or an encoder that `params` name has no card."""
-    encoders = sorted(card.parent.name for card in Path().glob("models/*/card.yaml"))
+def check_cards(params: Params, where: str, made: Iterable[str] = ()) -> None:
+    """Raises UserError, which `where` opens, if the source or an encoder that `params` name has no card.
+
+    made: encoders that may be made later.
+    """
+    encoders = sorted({*made, *(card.parent.name for card in Path().glob("models/*/card.yaml"))})
     sources = sorted(card.parent.name for card in Path().glob("data/sources/*/card.yaml"))
     for key, names, known in (("encoders", params.encoders, encoders), ("source", [params.source], sources)):
         for name in names:

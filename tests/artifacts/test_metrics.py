@@ -33,7 +33,8 @@ SUMMARY = Summary(
     accuracy_ci_high=0.75, balanced_accuracy=0.7, macro_f1=0.7, log_loss=0.6, ece=0.1, random_inits=2,
     random_accuracy=0.5, random_accuracy_sd=0.25, gain=0.25, gain_ci_low=-0.5, gain_ci_high=1.0,
     gain_bootstrap_low=0.0, gain_bootstrap_high=0.5, p_value=1.23456789e-9, p_adjusted=0.02, verdict="inconclusive",
-    confounded=False, minimum_detectable_gain=0.75, rank=1, mcnemar_p=0.5, sentence="So.", warning="",
+    confounded=False, contaminated=False, minimum_detectable_gain=0.75, rank=1, mcnemar_p=0.5, sentence="So.",
+    warning="",
 )  # fmt: skip
 
 
@@ -144,8 +145,8 @@ def test_a_missing_arm_is_an_error(
 
 
 def test_another_table_or_none_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="columns missing: confounded, warning"):
-        read_arms(written(tmp_path / "arms.csv", ROWS, ARM_COLUMNS[:-2]), ["a"])
+    with pytest.raises(UserError, match="columns missing: confounded, contaminated, warning"):
+        read_arms(written(tmp_path / "arms.csv", ROWS, ARM_COLUMNS[:-3]), ["a"])
     with pytest.raises(UserError, match=r"none\.csv: cannot be read .*`dvc repro compare`"):
         read_arms(tmp_path / "none.csv", ["a"])
 

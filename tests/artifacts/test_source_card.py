@@ -105,7 +105,7 @@ def test_a_cards_format_and_name_must_be_right(tmp_path: Path, monkeypatch: pyte
     for content, message in (
         (
             BASE | {"format": "excel"},
-            "format: required one of synthetic, npz, long, files, ts, rows, got 'excel'",
+            "format: required one of synthetic, npz, long, files, videos, ts, rows, got 'excel'",
         ),
         ({"name": "mine"}, "format is missing"),
         (BASE | {"name": "other"}, "name: must be that of its folder, 'mine', got 'other'"),

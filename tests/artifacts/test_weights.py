@@ -13,6 +13,7 @@ import pytest
 from trajprobe.artifacts.encoder_card import EncoderCard
 from trajprobe.artifacts.weights import (
     PROVENANCE,
+    describe_record,
     file_digests,
     fits_card,
     folder_digest,
@@ -124,3 +125,12 @@ def test_the_digest_of_weights_that_the_card_does_not_name_is_part_of_the_record
     assert seen(file="x.pt") is None
     write_record({"summary": "no weights"}, card(weights="none"), folder)
     assert "first_seen" not in load_record(card(weights="none"))[0]
+
+
+def test_weights_are_identified_by_content_and_origin() -> None:
+    provenance = {"summary": "133 of 133 tensors", "source": "hub", "revision": "1f2e", "sha256": "ab"}
+    assert describe_record(provenance) == ["133 of 133 tensors", "hub · 1f2e", "sha256 ab"]
+    unpinned = describe_record({**provenance, "first_seen": "ab"})
+    assert unpinned[-1] == "sha256 ab, as first seen: the card pins none"
+    assert describe_record({"summary": "no weights: seeded noise"}) == ["no weights: seeded noise"]
+    assert describe_record({"summary": "recipe", "source": "card", "revision": None}) == ["recipe", "card"]

@@ -52,11 +52,11 @@ def repository(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def without_dvc(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stands in for `dvc add` in tests of something else: it writes pointers, in no time."""
 
-    def add(raw: list[Path]) -> None:
+    def add(raw: list[Path], outcome: str) -> None:
         for path in raw:
             path.with_name(f"{path.name}.dvc").write_text(files.sha256(path))
 
-    monkeypatch.setattr(importing, "_dvc_add", add)
+    monkeypatch.setattr(importing, "dvc_add", add)
 
 
 def npz(path: Path, seed: int = 0, **changes: object) -> Path:
@@ -222,7 +222,7 @@ import os, signal, sys
 from pathlib import Path
 from trajprobe.commands import importing
 
-importing._dvc_add = lambda raw: [Path(f"{path}.dvc").write_text("pointer") for path in raw]
+importing.dvc_add = lambda raw, outcome: [Path(f"{path}.dvc").write_text("pointer") for path in raw]
 left = -1
 
 def kill(event, arguments):

@@ -33,11 +33,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
     monkeypatch.chdir(folder)
 
-    def add(raw: list[Path]) -> None:
+    def add(raw: list[Path], outcome: str) -> None:
         for path in raw:
             path.with_name(f"{path.name}.dvc").touch()
 
-    monkeypatch.setattr(importing, "_dvc_add", add)
+    monkeypatch.setattr(importing, "dvc_add", add)
     return tmp_path
 
 
@@ -213,7 +213,9 @@ def test_an_option_of_another_format_is_refused(project: Path) -> None:
     ):
         with pytest.raises(UserError, match=f"{name} is not an option for files of the format long"):
             importing.run(path, "mine", **option)
-    with pytest.raises(UserError, match="--format: required one of files, long, npz, rows, ts, got 'excel'"):
+    with pytest.raises(
+        UserError, match="--format: required one of files, long, npz, rows, ts, videos, got 'excel'"
+    ):
         importing.run(path, "mine", format="excel")
     with pytest.raises(UserError, match="gaps: required text like"):
         importing.run(path, "mine", gaps="fill")

@@ -101,6 +101,12 @@ def test_origin_and_size_on_disk_are_shown(
         shown = capsys.readouterr().out
         assert source in shown
         assert " MB" not in shown
+    (tmp_path / "models/mine/own.safetensors.dvc").touch()
+    (tmp_path / "models/mine/card.yaml").write_text(
+        CARD.format(weights="{file: models/mine/own.safetensors}")
+    )
+    listing.list_encoders()
+    assert "under DVC" in capsys.readouterr().out
     (folder / "encoder.safetensors").write_bytes(bytes(2_500_000))
     record = {"summary": "1 of 1 tensors", "card_sha256": "", "files": {}, "parameters": 625000}
     (folder / "provenance.json").write_text(json.dumps(record))

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from trajprobe.artifacts.encoder_card import FileWeights, load_encoder_card
 from trajprobe.cli import app
-from trajprobe.commands.pretrain import command, training
+from trajprobe.commands.pretrain import command, encoder_folder, training
 from trajprobe.commands.pretrain.objective import Magvit2Decoder, entropy_penalty, quantise, unexplained
 from trajprobe.commands.pretrain.unlabelled_clips import FIRST, HELD_OUT, pretraining_clips
 from trajprobe.core.errors import UserError
@@ -47,6 +47,8 @@ def project(folder: Path, card: str = CARD) -> Path:
     """models/small in a new project with this card."""
     model = folder / "models" / "small"
     model.mkdir(parents=True)
+    (folder / ".dvc").mkdir()
+    (folder / ".dvc" / "config").write_text("[core]\n    no_scm = true\n")
     (model / "card.yaml").write_text(card, encoding="utf-8")
     return model
 
@@ -65,7 +67,7 @@ def pretrain_and_kill(model: Path, step: int, monkeypatch: pytest.MonkeyPatch) -
         return pretraining_clips(seed, start, count, frames)
 
     with monkeypatch.context() as killing, pytest.raises(KeyboardInterrupt):
-        killing.setattr(training, "pretraining_clips", clips)
+        killing.setattr(command, "pretraining_clips", clips)
         pretrain(model)
 
 
@@ -79,10 +81,16 @@ def outputs(model: Path) -> dict[str, bytes]:
     return found
 
 
+def small_and_without_dvc(patch: pytest.MonkeyPatch) -> None:
+    """Often a checkpoint, few clips, and in place of `dvc add` a pointer with the digest."""
+    patch.setattr(training, "CHECKPOINT", 2)
+    patch.setattr(training, "HELD_OUT_CLIPS", 2)
+    patch.setattr(encoder_folder, "dvc_add", lambda raw, _: Path(f"{raw[0]}.dvc").write_text(sha256(raw[0])))
+
+
 @pytest.fixture(autouse=True)
-def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "CHECKPOINT", 2)
-    monkeypatch.setattr(training, "HELD_OUT_CLIPS", 2)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_and_without_dvc(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -90,16 +98,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a model that was pretrained in one go."""
     model = project(tmp_path_factory.mktemp("finished"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "CHECKPOINT", 2)
-        patch.setattr(training, "HELD_OUT_CLIPS", 2)
+        small_and_without_dvc(patch)
         pretrain(model)
     return model
 
 
 def test_weights_recipe_log_and_picture(finished: Path) -> None:
     assert sorted(outputs(finished)) == [
+        ".gitignore",
         "card.yaml",
         "encoder.safetensors",
+        "encoder.safetensors.dvc",
         "pretraining/log.csv",
         "pretraining/reconstructions.png",
         "recipe.yaml",
@@ -228,7 +237,7 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_error_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The same few clips over and over: an autoencoder that learns at all learns these.
     clips = pretraining_clips(0, 0, 2, 5)
-    monkeypatch.setattr(training, "pretraining_clips", lambda seed, start, count, frames: clips[:count])
+    monkeypatch.setattr(command, "pretraining_clips", lambda seed, start, count, frames: clips[:count])
     monkeypatch.setattr(training, "CHECKPOINT", 40)
     monkeypatch.setattr(command, "SHOWN", 2)
     model = project(tmp_path)

@@ -8,6 +8,7 @@ and logs its call; everything around it (git, processes, locks) is real.
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -325,6 +326,31 @@ def test_a_shallow_clone_and_a_dvc_root_above_the_project_do(
     assert git("rev-parse", "--is-shallow-repository") == "true"
     assert study.run(PATH).startswith("2 run, 0 already there")
     assert study.run(PATH).startswith("0 run, 2 already there")
+
+
+def test_an_encoder_that_a_command_makes_has_no_card_before(calls: Path) -> None:
+    made = {"encoders": ["made"]}
+    write_study(before={"made": "trajprobe pretrain made"}, experiments={"one": {}, "two": made}, readings={})
+    with pytest.raises(
+        UserError, match="made must be made first; run `trajprobe pretrain made && git add models/made`"
+    ):
+        study.run(PATH)
+    assert calls.read_text() == ""
+    assert study.run(PATH, ["one"]).startswith("1 run")
+    write_study(experiments={"two": made}, readings={})
+    with pytest.raises(UserError, match=r"experiments\.two: encoders: no card for 'made'"):
+        load_study(PATH)
+    write_study(before={"made": "trajprobe pretrain made"}, experiments={"two": made}, readings={})
+    card = (ROOT / "models/magvit2_mini/card.yaml").read_text().replace("magvit2_mini", "made")
+    seen = "  seen_items: {file: models/made/seen.txt, sha256: " + 64 * "0" + "}\n"
+    Path("models/made").mkdir()
+    Path("models/made/card.yaml").write_text(re.sub(r"(?m)^(  sha256: .*\n)", rf"\1{seen}", card))
+    git("add", "models/made")
+    assert study.run(PATH).startswith("1 run")
+    assert [str(path) for path in study._weights_files(study.params_of(PATH, load_study(PATH), "two"))] == [
+        "models/made/encoder.safetensors",
+        "models/made/seen.txt",
+    ]
 
 
 def test_files_that_git_does_not_track_are_named_before_anything_runs(calls: Path) -> None:

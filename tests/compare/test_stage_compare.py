@@ -157,6 +157,32 @@ def test_a_gain_is_called_confounded_where_only_the_pretrained_arm_sees_order(
     assert summary()["confounded"] is True
 
 
+def test_the_page_and_the_terminal_show_what_the_pretraining_saw(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = make_study(here, encoders={"tiny": (0.9, 0.6), "own": (0.9, 0.6)}, per_class=60)
+    for name, held_out in (("tiny", 0), ("own", 7)):
+        file = read_predictions(paths.predictions(name))
+        features = {**file.features, "seen": {"recorded": 100, "held_out": held_out}}
+        write_predictions(paths.predictions(name), replace(file, features=features))
+    run("compare", params)
+    assert summary()["contaminated"] is False
+    marks = {row["encoder"]: row["contaminated"] for row in rows(paths.ARMS) if row["arm"] == "pretrained"}
+    assert marks == {"tiny": "0", "own": "1"}
+    show.run()
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Warning for own: Contaminated: the pretraining saw 7 of the 120 held-out items" in shown
+    run("plot", params)
+    page = (paths.REPORT / "index.html").read_text()
+    assert page.count('<span class="interval">contaminated</span>') == 1
+    assert page.count("Warning for own: Contaminated: ") == 1
+    assert "its pretraining saw 100 items, among them none of those held out here" in page
+    assert "its pretraining saw 100 items, among them 7 of those held out here" in page
+    said = run("compare", params.model_copy(update={"encoders": ["own", "tiny"]}))
+    assert "Warning: Contaminated: " in said
+    assert (summary()["contaminated"], summary()["verdict"]) == (True, "inconclusive")
+
+
 def test_other_items_and_missing_files_are_refused_and_other_encoders_do_not_count(here: Path) -> None:
     params = make_study(here)
     before = {path: path.read_bytes() for path in Path("metrics").iterdir()}

@@ -109,6 +109,20 @@ def test_a_random_arm_that_cannot_see_order_is_a_warning() -> None:
     assert found.warning.startswith("Confounded: ")
 
 
+def test_an_arm_that_saw_held_out_items_never_helps() -> None:
+    found = verdict(seen=12, held_out=48)
+    assert found.contaminated
+    assert found.word == "inconclusive"
+    assert found.sentence.startswith("Inconclusive: the gain in accuracy is +19.3 points")
+    assert found.warning.startswith(
+        "Contaminated: the pretraining saw 12 of the 48 held-out items, so the gain may "
+    )
+    assert "--items train" in found.warning
+    for low, high in ((-0.23, -0.15), (-0.015, 0.018)):  # these it did not bring about
+        assert verdict(between(low, high), seen=12, held_out=48).word == verdict(between(low, high)).word
+    assert not verdict(held_out=48).contaminated
+
+
 def test_a_ceiling_hides_a_difference_or_bounds_it() -> None:
     assert "cannot separate" in verdict(between(-0.03, 0.03), 0.9, saturated="both").warning
     for which in ("one", "both"):

@@ -331,7 +331,8 @@ CODES = np.array([0, 1, 0, 1])
 def test_arrays_under_other_names_are_recognised(names: tuple[str, str], tmp_path: Path) -> None:
     expected = read_npz(saved(tmp_path, trajectories=PATHS, labels=CODES), 1.0).digest()
     others = {"videos": np.zeros((4, 2, 3, 3, 3), np.uint8), "weights": np.zeros(4)}
-    parsed = read_npz(saved(tmp_path, **dict(zip(names, (PATHS, CODES), strict=True)), **others), 1.0)
+    arrays = dict(zip(names, (PATHS, CODES), strict=True))
+    parsed = read_npz(saved(tmp_path, **arrays, **others), 1.0, clips="ignore")
     assert parsed.digest() == expected
     assert any(f"points is {names[0]}" in note for note in parsed.notes)
     assert "arrays: not used: videos, weights" in parsed.notes

@@ -35,7 +35,7 @@ class Comparison:
     """An encoder at one layer and pooling: its pretrained arm against the random initialisations, in order.
 
     p_value: of no gain, after Holm's correction over encoders (at other layers and poolings than the headline: over all
-    comparisons). confounded, warning: what limits the verdict.
+    comparisons). confounded, contaminated, warning: what limits the verdict.
     """
 
     pretrained: ArmScores
@@ -45,6 +45,7 @@ class Comparison:
     verdict: str
     confounded: bool
     warning: str
+    contaminated: bool = False
 
     @property
     def encoder(self) -> str:
@@ -72,6 +73,13 @@ class Arms:
 
     encoders: dict[str, tuple[Comparison, ...]]
     controls: tuple[ArmScores, ...]
+
+    @property
+    def missing_control(self) -> str:
+        """What is to be said of the control that the items do not allow; empty if there are all."""
+        if any(control.encoder == "coordinates" for control in self.controls):
+            return ""
+        return "no control `coordinates`: the items are clips without trajectories"
 
     @property
     def headlines(self) -> tuple[Comparison, ...]:
@@ -115,6 +123,7 @@ def _compare(path: Path, rows: Sequence[Mapping[str, str]], place: tuple[str, st
         verdict=row["verdict"],
         confounded=row["confounded"] == "1",
         warning=row["warning"],
+        contaminated=row["contaminated"] == "1",
     )
 
 

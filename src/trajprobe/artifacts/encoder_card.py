@@ -55,13 +55,25 @@ class UrlWeights(Section):
     prefix: str | None = None
 
 
+class SeenItems(Section):
+    """A file that lists what a pretraining saw (artifacts/seen_items.py), and its digest."""
+
+    file: str
+    sha256: Sha256
+
+
 class FileWeights(Section):
-    """A file or folder on this machine, relative to the repository's root or absolute; other keys as above."""
+    """A file or folder on this machine, relative to the repository's root or absolute; other keys as above.
+
+    seen_items: recordings that the pretraining saw, so that a study that holds them out is marked; `trajprobe pretrain`
+    writes it.
+    """
 
     file: str
     sha256: Sha256 | None = None
     ema: bool | None = None
     prefix: str | None = None
+    seen_items: SeenItems | None = None
 
 
 class PackagedFile(Section):

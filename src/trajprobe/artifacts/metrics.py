@@ -26,7 +26,17 @@ ARM_COLUMNS = (
     *("encoder", "arm", "init", "layer", "pooling"),
     *("accuracy", "accuracy_ci_low", "accuracy_ci_high", "balanced_accuracy", "macro_f1", "log_loss", "ece"),
     *("l2", "l2_at_edge"),
-    *("gain", "gain_ci_low", "gain_ci_high", "p_value", "p_adjusted", "verdict", "confounded", "warning"),
+    *(
+        "gain",
+        "gain_ci_low",
+        "gain_ci_high",
+        "p_value",
+        "p_adjusted",
+        "verdict",
+        "confounded",
+        "contaminated",
+    ),
+    "warning",
 )
 # A row for each class of each encoder's headline.
 CLASS_COLUMNS = (
@@ -76,6 +86,7 @@ class Summary:
     p_adjusted: float
     verdict: str
     confounded: bool
+    contaminated: bool
     minimum_detectable_gain: float
     rank: int
     mcnemar_p: float

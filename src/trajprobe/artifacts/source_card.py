@@ -1,6 +1,6 @@
 """The schema of data/sources/<source>/card.yaml: where trajectories come from, and how their files are read.
 
-`format` selects the class below that a card must fit. `synthetic` has no files. The five others list files beside the
+`format` selects the class below that a card must fit. `synthetic` has no files. All others list files beside the
 card (`trajprobe import` puts them there, and keeps its options here) or at a public address.
 """
 
@@ -26,7 +26,9 @@ from trajprobe.core.schema import (
 )
 
 Split = Literal["train", "test"]
-ArrayName = Literal["points", "lengths", "labels", "class_names", "ids", "groups", "splits", "times"]
+ArrayName = Literal[
+    "videos", "points", "lengths", "labels", "class_names", "ids", "groups", "splits", "times"
+]
 
 
 def _as_text_keys(classes: object) -> object:
@@ -137,11 +139,13 @@ class NpzCard(FileCard):
     """NumPy archives and arrays, read by trajectories/sources/npz.py.
 
     arrays: our name of an array -> its name in the archive. object: which one, from 0, of several objects in an array
-    (N, P, objects, D).
+    (N, P, objects, D). clips: ready-made clips in the archive are shown to the encoders (`use`), or the paths are drawn
+    (`ignore`).
     """
 
     format: Literal["npz"]
     arrays: dict[ArrayName, str] = Field(default_factory=dict)
+    clips: Literal["use", "ignore"] = "use"
     object: NonNegativeInt | None = None
 
 
@@ -194,6 +198,23 @@ class FilesCard(TableCard):
     label_from: Annotated[str, AfterValidator(_is_label_rule)] | None = None
 
 
+class VideosCard(FileCard):
+    """One video per item in a .zip, read by trajectories/sources/video_files.py.
+
+    label_from: `folder` or `name:REGEX`, as above; None for the folder. time_step: between frames, for videos that do
+    not say their rate.
+    """
+
+    format: Literal["videos"]
+    label_from: Annotated[str, AfterValidator(_is_label_rule)] | None = None
+
+    @model_validator(mode="after")
+    def _has_no_keys(self) -> "VideosCard":
+        if (self.label_from or "").startswith("key:"):
+            raise ValueError("a label_from of folder or name:'REGEX', as a video has no keys")
+        return self
+
+
 class TsCard(FileCard):
     """UEA/sktime .ts files, read by trajectories/sources/ts.py. dimensions: which series are x, y[, z]; None: all."""
 
@@ -224,19 +245,20 @@ class RowsCard(FileCard):
         return self
 
 
-SourceCard = SyntheticCard | NpzCard | LongCard | FilesCard | TsCard | RowsCard
+SourceCard = SyntheticCard | NpzCard | LongCard | FilesCard | VideosCard | TsCard | RowsCard
 CARDS: dict[str, type[SourceCard]] = {
     "synthetic": SyntheticCard,
     "npz": NpzCard,
     "long": LongCard,
     "files": FilesCard,
+    "videos": VideosCard,
     "ts": TsCard,
     "rows": RowsCard,
 }
 
 
 class _Format(BaseModel):
-    format: Literal["synthetic", "npz", "long", "files", "ts", "rows"]
+    format: Literal["synthetic", "npz", "long", "files", "videos", "ts", "rows"]
 
 
 def load_source_card(source: str) -> SourceCard:

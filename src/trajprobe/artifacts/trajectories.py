@@ -1,9 +1,11 @@
-"""data/trajectories.parquet: the labelled paths, in the order that all other artifacts keep.
+"""data/trajectories.parquet: the labelled items, in the order that all other artifacts keep.
 
-One row per path: `item_id`, `label`, `group`, `split`, `time`, `points`, and `stroke` if any path has several strokes,
-between which the pen was lifted. The metadata contain, as one JSON text, the
-order of the classes, the name of the source, the digest of its content, and which way y points. Writing the same set
-twice gives the same bytes.
+One row per item: `item_id`, `label`, `group`, `split`, `time`, `points`, and `stroke` if any path has several strokes,
+between which the pen was lifted. Items with a ready-made clip, which `render` resizes instead of drawing the path, have
+the columns `clip`, where it is, and `frames`, their number. If such items have no path there is no column `points`, and
+`time` holds the instants of the clip's frames. The metadata contain, as one JSON text, the order of the classes, the
+name of the source, the digest of its content, which way y points, and how the values of ready-made clips are scaled.
+Writing the same set twice gives the same bytes.
 """
 
 import hashlib
@@ -11,7 +13,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -26,14 +28,26 @@ from trajprobe.core.schema import YAxis
 POINTS_AT_ONCE = 2**21
 METADATA = b"trajprobe"
 NAMES = ("item_id", "label", "group", "split")
-SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in NAMES),
-        ("time", pa.list_(pa.float64())),
-        ("points", pa.list_(pa.list_(pa.float32()))),
-    ]
-)
-STROKES = SCHEMA.append(pa.field("stroke", pa.list_(pa.int32())))
+OPTIONAL = {
+    "points": pa.list_(pa.list_(pa.float32())),
+    "stroke": pa.list_(pa.int32()),
+    "clip": pa.string(),
+    "frames": pa.int32(),
+}
+
+
+@dataclass(frozen=True)
+class ReadyClips:
+    """The ready-made clips of N items, in their order.
+
+    places: `FILE/MEMBER` for a video in a .zip, `FILE/ARRAY/ROW` for a row of an array; FILE lies beside the source's
+    card. frames: the number in each clip, at least 2. scales: FILE -> how its values are scaled, for arrays: `bytes`
+    (0 to 255), `unit` (0 to 1) or `signed` (-1 to 1).
+    """
+
+    places: list[str]
+    frames: list[int]
+    scales: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,7 @@ class Items:
     """The N items without their paths: lists of length N, and the K classes in order.
 
     groups: what must not be on both sides of a split. splits: `train` or `test` for all items, or empty for all.
+    clips: None if the paths are drawn. has_paths: False for items that are clips only.
     """
 
     item_ids: list[str]
@@ -48,16 +63,21 @@ class Items:
     groups: list[str]
     splits: list[str]
     classes: list[str]
+    source: str = ""
+    clips: ReadyClips | None = None
+    has_paths: bool = True
 
 
 @dataclass(frozen=True)
 class TrajectorySet:
-    """N validated paths; lists of length N.
+    """N validated items; lists of length N.
 
     times: float64 (P,), seconds, strictly increasing from 0. points: float32 (P, 2) for all or (P, 3) for all,
-    relative to the first point; P >= 2 differs from item to item. classes: the K labels in order. digest: SHA-256 of
+    relative to the first point; P >= 2 differs from item to item. An empty list if the items are clips without paths;
+    then `times` are the instants of their frames. classes: the K labels in order. digest: SHA-256 of
     the source's content (`Parsed.digest`), including items that were set aside. y_axis: which way y points. strokes:
-    int32 (P,) numbers of the strokes from 0, along the path; None if every path is one stroke.
+    int32 (P,) numbers of the strokes from 0, along the path; None if every path is one stroke. clips: ready-made, None
+    if the paths are drawn.
     """
 
     item_ids: list[str]
@@ -71,6 +91,7 @@ class TrajectorySet:
     digest: str
     y_axis: YAxis
     strokes: list[np.ndarray] | None = None
+    clips: ReadyClips | None = None
 
 
 def items_digest(item_ids: Sequence[str]) -> str:
@@ -80,37 +101,61 @@ def items_digest(item_ids: Sequence[str]) -> str:
 
 def write_trajectories(trajectories: TrajectorySet, path: Path | str) -> None:
     """Write the set to the Parquet file `path`, atomically; the same set gives the same bytes."""
-    described = {
+    described: dict[str, Any] = {
         "classes": trajectories.classes,
         "digest": trajectories.digest,
         "source": trajectories.source,
         "y_axis": trajectories.y_axis,
     }
-    strokes = trajectories.strokes
-    schema = (SCHEMA if strokes is None else STROKES).with_metadata(
+    points, strokes, clips = trajectories.points, trajectories.strokes, trajectories.clips
+    if clips is not None:
+        described["scales"] = clips.scales
+    optional = [
+        *(["points"] if points else []),
+        *(["stroke"] if strokes is not None else []),
+        *(["clip", "frames"] if clips is not None else []),
+    ]
+    schema = _schema(optional).with_metadata(
         {METADATA: json.dumps(described, sort_keys=True, ensure_ascii=False)}
     )
     with atomic(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        for rows in _row_groups(trajectories.points):
+        for rows in _row_groups(trajectories.times):
             columns = [
                 pa.array(trajectories.item_ids[rows], pa.string()),
                 pa.array(trajectories.labels[rows], pa.string()),
                 pa.array(trajectories.groups[rows], pa.string()),
                 pa.array(trajectories.splits[rows], pa.string()),
                 _lists(trajectories.times[rows]),
-                _lists_of_points(trajectories.points[rows]),
+                *([_lists_of_points(points[rows])] if points else []),
                 *([] if strokes is None else [_lists(strokes[rows])]),
             ]
+            if clips is not None:
+                columns += [
+                    pa.array(clips.places[rows], pa.string()),
+                    pa.array(clips.frames[rows], pa.int32()),
+                ]
             writer.write_table(pa.table(columns, schema=schema), row_group_size=rows.stop - rows.start)
 
 
 def read_trajectories(path: Path | str) -> TrajectorySet:
-    """Read what `write_trajectories` wrote. Raises UserError if the file is missing or is not such a file."""
+    """Read what `write_trajectories` wrote.
+
+    Raises UserError if the file is missing, is not such a file, or its items are clips without paths (`read_items`
+    reads those).
+    """
     file, described = _open(path)
+    if "points" not in file.schema_arrow.names:
+        file.close()
+        raise UserError(
+            f"{path}: its items are ready-made clips without trajectories, which are required here; import a source "
+            "with trajectories, or set another `source` in params.yaml"
+        )
     names: dict[str, list[str]] = {name: [] for name in NAMES}
     times: list[np.ndarray] = []
     points: list[np.ndarray] = []
     strokes: list[np.ndarray] = []
+    places: list[str] = []
+    frames: list[int] = []
     with file:
         for group in range(file.num_row_groups):
             table = file.read_row_group(group).combine_chunks()
@@ -123,6 +168,9 @@ def read_trajectories(path: Path | str) -> TrajectorySet:
             if "stroke" in table.column_names:
                 numbers = table["stroke"].chunk(0)
                 strokes += _split(numbers.flatten().to_numpy(), numbers)
+            if "clip" in table.column_names:
+                places += table["clip"].to_pylist()
+                frames += table["frames"].to_pylist()
     return TrajectorySet(
         item_ids=names["item_id"],
         labels=names["label"],
@@ -135,16 +183,22 @@ def read_trajectories(path: Path | str) -> TrajectorySet:
         digest=described["digest"],
         y_axis=cast(YAxis, described["y_axis"]),
         strokes=strokes or None,
+        clips=ReadyClips(places, frames, described["scales"]) if places else None,
     )
 
 
 def read_items(path: Path | str) -> Items:
     """Read the items without their paths. Raises UserError as `read_trajectories` does."""
     file, described = _open(path)
+    has_clips, has_paths = (name in file.schema_arrow.names for name in ("clip", "points"))
     with file:
-        table = file.read(columns=list(NAMES))
-    item_ids, labels, groups, splits = (table[name].to_pylist() for name in NAMES)
-    return Items(item_ids, labels, groups, splits, described["classes"])
+        table = file.read(columns=[*NAMES, *(["clip", "frames"] if has_clips else [])])
+    found = {name: table[name].to_pylist() for name in table.column_names}
+    clips = ReadyClips(found["clip"], found["frames"], described["scales"]) if has_clips else None
+    item_ids, labels, groups, splits = (found[name] for name in NAMES)
+    return Items(
+        item_ids, labels, groups, splits, described["classes"], described["source"], clips, has_paths
+    )
 
 
 def _open(path: Path | str) -> tuple[pq.ParquetFile, dict]:
@@ -155,21 +209,28 @@ def _open(path: Path | str) -> tuple[pq.ParquetFile, dict]:
         reason = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read as Parquet"
         raise UserError(f"{path}: {reason}; `dvc repro trajectories` writes it") from None
     written = (file.schema_arrow.metadata or {}).get(METADATA)
-    if written is None or not (file.schema_arrow.equals(SCHEMA) or file.schema_arrow.equals(STROKES)):
+    optional = [name for name in OPTIONAL if name in file.schema_arrow.names]
+    is_set = file.schema_arrow.equals(_schema(optional)) and not {"points", "clip"}.isdisjoint(optional)
+    if written is None or not is_set:
         file.close()
         raise UserError(f"{path}: is not a set of trajectories; `dvc repro trajectories` writes it")
     return file, json.loads(written)
 
 
-def _row_groups(points: Sequence[np.ndarray]) -> Iterator[slice]:
+def _schema(optional: Sequence[str]) -> pa.Schema:
+    required = [*((name, pa.string()) for name in NAMES), ("time", pa.list_(pa.float64()))]
+    return pa.schema([*required, *((name, OPTIONAL[name]) for name in optional)])
+
+
+def _row_groups(times: Sequence[np.ndarray]) -> Iterator[slice]:
     start = held = 0
-    for index, path in enumerate(points):
-        if held and held + len(path) > POINTS_AT_ONCE:
+    for index, clock in enumerate(times):
+        if held and held + len(clock) > POINTS_AT_ONCE:
             yield slice(start, index)
             start, held = index, 0
-        held += len(path)
+        held += len(clock)
     if held:
-        yield slice(start, len(points))
+        yield slice(start, len(times))
 
 
 def _lists(arrays: Sequence[np.ndarray]) -> pa.ListArray:

@@ -84,6 +84,20 @@ def first_seen(card: EncoderCard, record: Mapping[str, Any]) -> str | None:
     return record.get("sha256")
 
 
+def describe_record(record: Mapping[str, Any]) -> list[str]:
+    """Lines for a reader: what was read, its origin, its digest, and whether that is only what was seen first.
+
+    Weights without an origin have the first line only.
+    """
+    # The summary of weights made by a recipe already names their origin.
+    keys = () if "recipe" in record else ("source", "revision")
+    lines = [str(record["summary"]), " · ".join(str(record[key]) for key in keys if record.get(key))]
+    if record.get("sha256"):
+        doubt = ", as first seen: the card pins none" if record.get("first_seen") else ""
+        lines.append(f"sha256 {record['sha256']}{doubt}")
+    return [line for line in lines if line]
+
+
 def file_digests(folder: Path) -> dict[str, str]:
     """SHA-256 of every file in a weights folder but its record, by name, in the order of their paths."""
     found = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != PROVENANCE)

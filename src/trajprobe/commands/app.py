@@ -27,10 +27,40 @@ Device = Annotated[
 @tools.command(rich_help_panel=PEOPLE)
 def pretrain(
     name: Annotated[
-        str, typer.Argument(help="Of the family open_magvit2: a folder models/NAME with a card.yaml.")
+        str,
+        typer.Argument(help="A new name, or a folder models/NAME with a card of the family open_magvit2."),
     ],
-    steps: Annotated[int, typer.Option(min=1, help="Steps of the optimizer.")] = 2000,
-    frames: Annotated[int, typer.Option(min=1, help="Frames in a clip, 4k+1.")] = 5,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="Trajectories of data/sources/SOURCE, drawn as `render` in params.yaml says; labels play no part."
+        ),
+    ] = None,
+    items: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the source, only these: `train` (its published part), or a file with one item id a line."
+        ),
+    ] = None,
+    clips: Annotated[
+        Path | None,
+        typer.Option(
+            help="Clips that are there: an .npz with `videos` (N, T, H, W, 3), or a folder as data/videos.zarr."
+        ),
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(help="The encoder whose architecture a new NAME gets.", show_default="magvit2_mini"),
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(min=0, help="Steps of the optimizer; 0 keeps the initialisation.")
+    ] = 2000,
+    frames: Annotated[
+        int | None,
+        typer.Option(
+            min=1, show_default="5, or as the source's or the user's clips", help="Frames in a clip, 4k+1."
+        ),
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Clips in a step.")] = 4,
     learning_rate: Annotated[
         float, typer.Option(min=1e-12, help="Its highest value, after the warm-up.")
@@ -43,10 +73,11 @@ def pretrain(
         bool, typer.Option(help="Continue a killed run at its last checkpoint; start if there is none.")
     ] = False,
 ) -> None:
-    """Pretrain an encoder of the family open_magvit2 on unlabelled synthetic clips, and point its card to the weights.
+    """Pretrain an encoder of the family open_magvit2 on unlabelled clips: synthetic ones, or your own.
 
-    Reads models/NAME/card.yaml and nothing of params.yaml; writes encoder.safetensors and recipe.yaml beside it, and
-    the log and a picture of reconstructions to models/NAME/pretraining/.
+    Reads models/NAME/card.yaml, or makes it; with --source also `render` in params.yaml. Writes encoder.safetensors,
+    recipe.yaml and the list of what was seen beside the card, the log and a picture of reconstructions to
+    models/NAME/pretraining/. The weights go under DVC unless git tracks them.
     """
     from trajprobe.commands.pretrain import command
 
@@ -55,6 +86,10 @@ def pretrain(
             name,
             steps,
             frames=frames,
+            source=source,
+            items=items,
+            clips=clips,
+            like=like,
             batch=batch,
             learning_rate=learning_rate,
             seed=seed,

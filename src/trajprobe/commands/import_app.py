@@ -16,7 +16,7 @@ def import_(
         Path,
         typer.Argument(
             help="Labelled trajectories: a .npz, .npy, .csv, .parquet, .ts, ... file, or a folder with a CSV or JSON "
-            "file for each; docs/formats.md lists all."
+            "file for each; or clips: an .npz, or a folder of videos; docs/formats.md lists all."
         ),
     ],
     name: Annotated[
@@ -32,7 +32,7 @@ def import_(
         str | None,
         typer.Option(
             "--format",
-            help="npz, long (a point per row), rows (a path per row), files or ts; found out if left out.",
+            help="npz, long (a point per row), rows (a path per row), files, videos or ts; found out if left out.",
         ),
     ] = None,
     column: Annotated[
@@ -52,6 +52,13 @@ def import_(
     object_: Annotated[
         int | None,
         typer.Option("--object", help="Which one, from 0, of the objects in an array (N, P, objects, D)."),
+    ] = None,
+    draw: Annotated[
+        bool | None,
+        typer.Option(
+            "--draw/--no-draw",
+            help="Draw the paths of an archive that has clips, too; the clips are not used.",
+        ),
     ] = None,
     label_from: Annotated[
         str | None,
@@ -120,6 +127,7 @@ def import_(
         "header": _listed(columns),
         "arrays": _pairs(array, "--array points=tracks"),
         "object": object_,
+        "clips": None if draw is None else "ignore" if draw else "use",
         "label_from": label_from,
         "separator": separator,
         "dimensions": [int(part) for part in series],

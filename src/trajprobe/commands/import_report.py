@@ -26,12 +26,26 @@ def describe_import(
 
     stated: the keys of the card that somebody chose; all others are assumptions.
     """
+    if trajectories.points:
+        moves = [_describe_spacing(trajectories), _describe_axes(trajectories, card, stated)]
+    else:
+        lasts = [clock[-1] for clock in trajectories.times]
+        moves = [f"spacing: clips last {_range(lasts)} s from the first frame to the last"]
     return [
         summarize(trajectories, aside),
         *notes,
-        _describe_spacing(trajectories),
-        _describe_axes(trajectories, card, stated),
+        *moves,
+        *(_describe_clips(trajectories) if trajectories.clips is not None else []),
         _describe_groups(trajectories),
+    ]
+
+
+def _describe_clips(trajectories: TrajectorySet) -> list[str]:
+    if not trajectories.points:
+        return ["clips: shown as they are, resized; no trajectories, so there is no control `coordinates`"]
+    return [
+        "clips: shown as they are, resized; the trajectories are the control `coordinates` only (--draw draws them and "
+        "leaves the clips out)"
     ]
 
 
@@ -73,8 +87,15 @@ def _range(values: Sequence[float] | np.ndarray) -> str:
 def foresee(trajectories: TrajectorySet, params: Params) -> list[str]:
     """What later stages would refuse about the set with the present params, a line each with the remedy."""
     warnings = []
-    view = params.render.view
-    if trajectories.points[0].shape[1] == 2 and view not in ("3d", "xy"):
+    view, clips = params.render.view, trajectories.clips
+    if clips is not None:
+        short = sum(frames < params.render.frames for frames in clips.frames)
+        if short:
+            warnings.append(
+                f"warning: {short} clips have fewer than {params.render.frames} frames (render.frames), so `render` "
+                f"repeats some; add `-S render.frames={min(clips.frames)}` below, if your encoders take that many"
+            )
+    elif trajectories.points[0].shape[1] == 2 and view not in ("3d", "xy"):
         warnings.append(
             f"warning: `render` will refuse 2-D paths with render.view {view}; add `-S render.view=xy` below"
         )

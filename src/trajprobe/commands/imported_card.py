@@ -4,6 +4,7 @@ An existing card may have been edited by hand: names of classes, a licence, a ca
 So only the top-level keys whose values change are written again. All other lines of the card stay as they are.
 """
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from trajprobe.core import files
 from trajprobe.core.errors import UserError
 from trajprobe.trajectories.sources.row_table import guess_layout
 from trajprobe.trajectories.sources.text_table import COMPRESSED
+from trajprobe.videos.video_archive import open_videos
 
 FORMATS = {".npz": "npz", ".npy": "npz", ".parquet": "long", ".ts": "ts", ".zip": "files"}
 TEXT = (".csv", ".tsv", ".txt", ".dat", ".data", ".tra", ".tes")  # one point per line, or one path
@@ -23,6 +25,7 @@ OPTIONS = {  # keys of a card -> the option that gives it, if that is not the ke
     "header": "--columns",
     "arrays": "--array",
     "unlabelled": "--drop-unlabelled",
+    "clips": "--draw",
 }
 GENERATED = "imported from "  # how the summary of a new card begins
 HEADER = """\
@@ -90,6 +93,9 @@ def _find_format(file: Path, options: Mapping[str, Any], usual: str | None) -> t
     ending = _ending(file)
     suffix = ending if ending in FORMATS else f".{ending.split('.')[1]}" if ending else ""
     form = options.get("format") or FORMATS.get(suffix)
+    if suffix == ".zip" and not options.get("format") and zipfile.is_zipfile(file):
+        with open_videos(file) as archive:
+            form = "videos" if archive.names else form
     if form is None and suffix in TEXT:
         own = {key for key in options if key in RowsCard.model_fields} - TableCard.model_fields.keys()
         of_tables = {key for key in options if key in TableCard.model_fields} - RowsCard.model_fields.keys()
@@ -101,7 +107,7 @@ def _find_format(file: Path, options: Mapping[str, Any], usual: str | None) -> t
         )
     if form not in CARDS or form == "synthetic":
         raise UserError(
-            f"--format: required one of {', '.join(sorted(set(FORMATS.values()) | {'rows'}))}, got {form!r}"
+            f"--format: required one of {', '.join(sorted(CARDS.keys() - {'synthetic'}))}, got {form!r}"
         )
     return form, guess_layout(file) if form == "rows" and usual != "rows" else {}
 

@@ -22,8 +22,8 @@ from trajprobe.core.errors import UserError
 from trajprobe.core.files import atomic
 from trajprobe.core.schema import NAME, load, validate
 from trajprobe.params import Params
-from trajprobe.trajectories.sources.item_files import pack
 from trajprobe.trajectories.sources.reading import read_source
+from trajprobe.trajectories.sources.video_files import pack_folder
 from trajprobe.trajectories.validation import accept
 
 IGNORE = ".gitignore"
@@ -54,7 +54,10 @@ def run(
         )
     with tempfile.TemporaryDirectory() as scratch:
         given = [path for path in (file, test) if path is not None]
-        inputs = [_packed(path, Path(scratch, str(number)), labels) for number, path in enumerate(given)]
+        form = options.get("format")
+        inputs = [
+            _packed(path, Path(scratch, str(number)), labels, form) for number, path in enumerate(given)
+        ]
         return _import(inputs, name, labels, replace, options)
 
 
@@ -95,20 +98,20 @@ def _import(
         ignored = [line for line in _lines(folder / IGNORE) if line.removeprefix("/") not in own]
         (temporary / IGNORE).write_text("\n".join([*ignored, *(f"/{target}" for target in names), ""]))
         (temporary / card_path.name).write_text(text, encoding="utf-8")
-        _dvc_add([temporary / target for target in names])
+        dvc_add([temporary / target for target in names], "nothing was imported")
     warnings = foresee(trajectories, params)
     return "\n".join(
         [*lines, *warnings, "", "Next:", f"  git add {folder}", f"  dvc exp run -n {name} -S source={name}"]
     )
 
 
-def _packed(path: Path, scratch: Path, labels: Path | None) -> Path:
+def _packed(path: Path, scratch: Path, labels: Path | None, form: str | None) -> Path:
     """A file as it is; a folder as a .zip of its files, without that of the labels."""
     if not path.is_dir():
         return path
     archive = scratch / f"{path.resolve().name}.zip"
     scratch.mkdir()
-    pack(path, archive, labels)
+    pack_folder(path, archive, labels, form)
     return archive
 
 
@@ -152,8 +155,11 @@ def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
-def _dvc_add(raw: Sequence[Path]) -> None:
-    """Put the files into DVC's cache and write their pointers, `dvc add`."""
+def dvc_add(raw: Sequence[Path], outcome: str) -> None:
+    """Put the files into DVC's cache and write their pointers, `dvc add`.
+
+    outcome: what a refusal of DVC leaves the user with, for the UserError.
+    """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
@@ -162,4 +168,4 @@ def _dvc_add(raw: Sequence[Path]) -> None:
         with Repo(config={"core": {"no_scm": True}}) as repo:
             repo.add([str(path) for path in raw])
     except DvcException as error:
-        raise UserError(f"dvc add: {error}; nothing was imported") from None
+        raise UserError(f"dvc add: {error}; {outcome}") from None

@@ -84,6 +84,8 @@ def _origin(card: EncoderCard) -> str:
         case UrlWeights(url=url):
             return url.rsplit("/", 1)[-1]
         case FileWeights(file=file):
+            if Path(f"{file}.dvc").is_file():
+                return "under DVC"
             return "in the repository" if file.startswith("models/") else file
         case PackageWeights(package=package):
             return f"{package.name} {package.version}"

@@ -30,6 +30,8 @@ def run() -> None:
     out = console()
     out.print(table)
     out.print(summary.sentence, style="bold")
+    if arms.missing_control:
+        out.print(f"Note: {arms.missing_control}.")
     for comparison in arms.headlines:
         if comparison.warning:
             out.print(f"Warning for {comparison.encoder}: {comparison.warning}")
@@ -58,7 +60,9 @@ def _pretrained(comparison: Comparison) -> tuple[str, ...]:
         f"{arm.encoder} {arm.layer}/{arm.pooling} pretrained",
         *_scores(arm),
         f"{points(gain.value)} ({points_range(gain.low, gain.high)})",
-        comparison.verdict + (", confounded" if comparison.confounded else ""),
+        comparison.verdict
+        + (", confounded" if comparison.confounded else "")
+        + (", contaminated" if comparison.contaminated else ""),
     )
 
 

@@ -30,8 +30,8 @@ def run(path: Path, only: Sequence[str] = ()) -> str:
     """Run the study's experiments that have no result yet; returns what to do next.
 
     only: names of experiments, or none for all of them. Raises UserError if a name or an override is wrong, if an
-    experiment needs files that git does not track, or if experiments failed; those are named with the reason, and the
-    results of the others are kept.
+    experiment needs an encoder that is to be made first, or files that git does not track, or if experiments failed;
+    those are named with the reason, and the results of the others are kept.
     """
     study = load_study(path)
     wanted = _chosen(path, study, only)
@@ -40,6 +40,7 @@ def run(path: Path, only: Sequence[str] = ()) -> str:
         there = _results(project, path, study)
         missing = [name for name in wanted if name not in there]
         asked = {name: params_of(path, study, name) for name in missing}
+        _check_made(path, study, asked.values())
         _check_tracked(project, path, asked.values())
         weights = {name: _weights_files(params) for name, params in asked.items()}
         failed = {}
@@ -147,10 +148,24 @@ def _check_tracked(project: Project, path: Path, asked: Iterable[Params]) -> Non
         )
 
 
+def _check_made(path: Path, study: Study, asked: Iterable[Params]) -> None:
+    """Raises UserError if an encoder that the study's `before` makes is needed and has no card yet."""
+    needed = dict.fromkeys(name for params in asked for name in params.encoders)
+    waiting = [name for name in needed if name in study.before and not paths.encoder_card(name).is_file()]
+    if waiting:
+        commands = " && ".join(study.before[name] for name in waiting)
+        folders = shlex.join(str(paths.encoder_card(name).parent) for name in waiting)
+        raise UserError(
+            f"{path}: before: {', '.join(waiting)} must be made first; run `{commands} && git add {folders}`"
+        )
+
+
 def _weights_files(params: Params) -> list[Path]:
-    """The files or folders in the project that encoders' cards name as weights, relative to the root."""
-    cards = [load_encoder_card(name) for name in params.encoders]
-    named = [Path(card.weights.file) for card in cards if isinstance(card.weights, FileWeights)]
+    """The files or folders in the project that encoders' cards name as weights or beside them, relative to the root."""
+    weights = [load_encoder_card(name).weights for name in params.encoders]
+    local = [own for own in weights if isinstance(own, FileWeights)]
+    named = [Path(own.file) for own in local]
+    named += [Path(own.seen_items.file) for own in local if own.seen_items is not None]
     return [file for file in named if not file.is_absolute() and ".." not in file.parts]
 
 

@@ -17,10 +17,12 @@ Overrides = dict[str, Any]  # dotted key of params.yaml -> value
 class Study(Section):
     """A question, what every experiment shares, and each experiment's own overrides of params.yaml.
 
-    readings: for an experiment, what can and what cannot be concluded from its row. remarks: what holds for all.
+    before: for an encoder that has to be made first, the command that makes it. readings: for an experiment, what can
+    and what cannot be concluded from its row. remarks: what holds for all.
     """
 
     question: str
+    before: dict[Name, str] = Field(default_factory=dict)
     shared: Overrides = Field(default_factory=dict)
     experiments: Annotated[dict[Name, Overrides], Field(min_length=1)]
     readings: dict[str, str] = Field(default_factory=dict)
@@ -42,7 +44,7 @@ def load_study(path: Path) -> Study:
                 f"{path}: readings: no experiment {experiment}; {nearest(experiment, list(study.experiments))}"
             )
     for experiment in study.experiments:
-        check_cards(params_of(path, study, experiment), f"{path}: experiments.{experiment}")
+        check_cards(params_of(path, study, experiment), f"{path}: experiments.{experiment}", study.before)
     return study
 
 

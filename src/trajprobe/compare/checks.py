@@ -11,6 +11,7 @@ import numpy as np
 
 from trajprobe.artifacts.features import is_confounded
 from trajprobe.artifacts.predictions import ArmPredictions
+from trajprobe.artifacts.seen_items import held_out_seen
 from trajprobe.compare.paired_predictions import Contrast, PairedPredictions
 from trajprobe.compare.random_effects import p_value_greater
 from trajprobe.core.errors import UserError
@@ -29,6 +30,7 @@ class Checks:
     pretrained_above_noise, random_above_noise: whether the arm is significantly better than hash noise. saturated:
     which arms are at the ceiling of the task. confounded: only the pretrained arm can see the order of frames, so part
     of the gain may come from that alone. at_edge: fraction of folds whose chosen penalty is an end of the grid.
+    seen: how many of the `held_out` items the pretraining saw.
     """
 
     pretrained_above_noise: bool
@@ -36,6 +38,8 @@ class Checks:
     saturated: Literal["neither", "one", "both"]
     confounded: bool
     at_edge: float
+    seen: int = 0
+    held_out: int = 0
 
 
 def check_contrast(paired: PairedPredictions, encoder: str, contrast: Contrast) -> Checks:
@@ -46,6 +50,8 @@ def check_contrast(paired: PairedPredictions, encoder: str, contrast: Contrast) 
         saturated=saturated(paired, contrast),
         confounded=_confounded(paired, encoder, contrast),
         at_edge=fraction_at_edge(paired, [contrast.pretrained, *contrast.random]),
+        seen=held_out_seen(paired.features[encoder])[1],
+        held_out=len(paired.y),
     )
 
 

@@ -46,6 +46,7 @@ def summarise(
         "p_adjusted": judged.p_adjusted,
         "verdict": verdict.word,
         "confounded": verdict.confounded,
+        "contaminated": verdict.contaminated,
         "minimum_detectable_gain": gain.detectable,
         "rank": gain.rank,
         "mcnemar_p": gain.mcnemar_p,
@@ -91,6 +92,7 @@ def arm_rows(paired: PairedPredictions, judged: Judged, confidence: float) -> It
                 "p_adjusted": each.p_adjusted,
                 "verdict": each.verdict.word,
                 "confounded": int(each.verdict.confounded),
+                "contaminated": int(each.verdict.contaminated),
                 "warning": each.verdict.warning,
             }
             for arm in each.contrast.random:

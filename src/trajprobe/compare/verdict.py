@@ -1,7 +1,8 @@
 """The verdict on each contrast: one word, one plain sentence with the figures, and what limits it.
 
 no_difference    the interval lies inside the region of practical equivalence ±rope
-helps, hurts     the interval excludes zero, also after Holm's correction, and the arm that is ahead beats hash noise
+helps, hurts     the interval excludes zero, also after Holm's correction, and the arm that is ahead beats hash noise;
+                 never `helps` if the pretraining saw items that are held out
 inconclusive     anything else
 """
 
@@ -26,13 +27,15 @@ OFTEN_AT_EDGE = 0.1  # fraction of folds with a penalty at an end of the grid, a
 class Verdict:
     """word: the verdict. sentence: it in plain words, with the figures. warning: sentences on what limits it, or empty.
 
-    confounded: part of the gain may come from seeing the order of frames alone.
+    confounded: part of the gain may come from seeing the order of frames alone. contaminated: the pretraining saw items
+    that are held out.
     """
 
     word: VerdictWord
     sentence: str
     warning: str
     confounded: bool
+    contaminated: bool
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ def decide(gain: Gain, checks: Checks, p_adjusted: float, confidence: float, rop
             word = "no_difference"
         elif significant and ahead_above_noise:
             word = "helps" if gain.value > 0 else "hurts"
+    if word == "helps" and checks.seen:
+        word = "inconclusive"
     warnings = _warnings(gain, checks, word, rope)
     if excludes_zero and not significant and word == "inconclusive":
         warnings.append("Not significant after Holm's correction for the number of comparisons.")
@@ -101,7 +106,7 @@ def decide(gain: Gain, checks: Checks, p_adjusted: float, confidence: float, rop
         "no_difference": f"Pretraining makes no difference beyond {plus_minus(rope)} points: {figures}.",
         "inconclusive": f"Inconclusive: {figures}{'' if excludes_zero else _detectable(gain.detectable)}.",
     }
-    return Verdict(word, sentences[word], " ".join(warnings), checks.confounded)
+    return Verdict(word, sentences[word], " ".join(warnings), checks.confounded, checks.seen > 0)
 
 
 def _detectable(gain: float) -> str:
@@ -113,6 +118,12 @@ def _detectable(gain: float) -> str:
 def _warnings(gain: Gain, checks: Checks, word: VerdictWord, rope: float) -> list[str]:
     """Sentences on what limits the verdict `word`, each with its remedy."""
     found = []
+    if checks.seen:
+        found.append(
+            f"Contaminated: the pretraining saw {checks.seen} of the {checks.held_out} held-out items, so the gain may "
+            "come from having seen them and is no evidence that pretraining helps. Pretrain on other items (`trajprobe "
+            "pretrain NAME --source SOURCE --items train` leaves the published test part out), or test on other items."
+        )
     if not checks.pretrained_above_noise:
         found.append(
             "The pretrained arm is not significantly better than hash noise."

@@ -5,13 +5,14 @@ that threads wait for the interpreter's lock (nine arms of the default study too
 two). Large arrays reach the workers through shared memory. `thread_map` uses threads, for jobs of milliseconds, which
 cost more to send to a process than to do (all analyses of an encoder took 15 s on two threads, and 25 s on two
 processes). In both a worker has one BLAS thread: a BLAS library that splits small matrices over cores waits more than
-it multiplies.
+it multiplies. `bounded_map` uses threads for pictures, which must not all be in memory.
 """
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Thread
 from typing import TypeVar
 
@@ -52,6 +53,23 @@ def thread_map(
     """The results of `work` on every job, in order, by `workers` threads. Raises what `work` raises."""
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
         yield from pool.map(work, jobs)
+
+
+def bounded_map(
+    work: Callable[[Job], Result], jobs: Iterable[Job], workers: int
+) -> Generator[Result, None, None]:
+    """The results of `work` on every job, in order, by threads; at most workers + 1 jobs and results are in memory.
+
+    Raises what `work` raises, and what the iterable of jobs does.
+    """
+    pending: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for job in jobs:
+            pending.append(pool.submit(work, job))
+            if len(pending) > workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
 def _end_with(parent: int) -> None:

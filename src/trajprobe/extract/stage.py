@@ -1,10 +1,13 @@
 """Stage `extract`: data/videos.zarr and models/<encoder>/weights -> data/features/<encoder>.safetensors."""
 
+from collections.abc import Mapping, Sequence
 from itertools import chain
+from typing import Any
 
-from trajprobe.artifacts.clips import open_clips
+from trajprobe.artifacts.clips import Clips, open_clips
 from trajprobe.artifacts.encoder_card import load_encoder_card
 from trajprobe.artifacts.features import create_features
+from trajprobe.artifacts.seen_items import CLIP, POINTS, clip_digest
 from trajprobe.artifacts.weights import load_record
 from trajprobe.core import paths
 from trajprobe.core.progress import progress
@@ -51,9 +54,11 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int) -> 
             "seeds": seeds,
             "weights": weights,
             "card": card.model_dump(),
-            "provenance": provenance,
+            "provenance": {key: value for key, value in provenance.items() if key != "seen"},
             "order": order,
         }
+        if "seen" in provenance:
+            metadata["seen"] = _seen(provenance["seen"], clips)
         with create_features(target, shapes, metadata) as put:
             for index, start, arrays in chain([first], shards):
                 for name, array in arrays.items():
@@ -64,3 +69,12 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int) -> 
     cache.prune()
     columns = ", ".join(f"{name} ({width} numbers)" for name, width in widths.items())
     return f"{target}: {total} clips, pretrained and {len(seeds)} random initialisations, {columns}"
+
+
+def _seen(listed: Mapping[str, Sequence[str]], clips: Clips) -> dict[str, Any]:
+    """What the pretraining saw: its digests of `points`, and the `rows` of clips that it saw as they are."""
+    seen = set(listed[CLIP])
+    rows = (
+        [row for row in range(clips.shape[0]) if clip_digest(clips[row : row + 1][0]) in seen] if seen else []
+    )
+    return {POINTS: listed[POINTS], "rows": rows, "recorded": max(len(listed[POINTS]), len(seen))}

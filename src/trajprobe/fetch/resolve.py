@@ -1,6 +1,7 @@
 """The weights that a card names, as verified local files, wherever they come from."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,9 +139,7 @@ def _resolve_local(weights: FileWeights, names: Sequence[str]) -> ResolvedWeight
             raise UserError(f"{path}: has none of the files {', '.join(names)}; check `file` in the card")
         return _folder(path, found, weights.file, weights)
     if not path.is_file():
-        raise UserError(
-            f"{path}: there is no such file; check `file` in the card (relative to the repository's root)"
-        )
+        raise UserError(f"{path}: there is no such file; {_remedy(path)}")
     one = _fetched(path)
     _check_digest(one.sha256, weights.sha256, weights.file)
     return _file(one, weights.file, None)
@@ -148,6 +147,17 @@ def _resolve_local(weights: FileWeights, names: Sequence[str]) -> ResolvedWeight
 
 def _local_path(weights: FileWeights) -> Path:
     return expand_user(unquote(weights.file.removeprefix("file://")), "`file` in the card")
+
+
+def _remedy(path: Path) -> str:
+    """How to get a missing file: what `trajprobe pretrain` left beside it says."""
+    pointer, recipe = path.with_name(f"{path.name}.dvc"), path.with_name("recipe.yaml")
+    ways = [f"get it by `dvc pull {pointer}`"] if pointer.is_file() else []
+    command = (
+        re.search("^command: (.+)$", recipe.read_text("utf-8"), re.MULTILINE) if recipe.is_file() else None
+    )
+    ways += [f"make it with `{command[1]}`"] if command else []
+    return ", or ".join(ways) or "check `file` in the card (relative to the repository's root)"
 
 
 def _fetched(path: Path) -> FetchedFile:

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from trajprobe.artifacts.encoder_card import EncoderCard, load_encoder_card
+from trajprobe.artifacts.encoder_card import EncoderCard, FileWeights, load_encoder_card
+from trajprobe.artifacts.seen_items import read_seen_items
 from trajprobe.artifacts.weights import write_record
 from trajprobe.core import paths
 from trajprobe.core.files import atomic
@@ -24,7 +25,7 @@ def run(encoder: str, drop_downloads: bool = False) -> str:
     if record is None:
         with atomic(paths.weights(encoder)) as folder:
             folder.mkdir()
-            record = write_record(fetch(card, folder), card, folder)
+            record = write_record(fetch(card, folder) | _seen(card), card, folder)
     if drop_downloads:
         drop_download(card.weights)
     return f"{encoder}: {unchanged}{record['summary']}{pinning(card, record)}"
@@ -46,3 +47,10 @@ def fetch(card: EncoderCard, folder: Path) -> dict[str, Any]:
     from trajprobe.fetch.state_dict import fetch_state_dict
 
     return fetch_state_dict(card, folder)
+
+
+def _seen(card: EncoderCard) -> dict[str, Any]:
+    """What the pretraining saw, for the record; nothing if the card does not say."""
+    if isinstance(card.weights, FileWeights) and (seen := card.weights.seen_items) is not None:
+        return {"seen": read_seen_items(seen.file, seen.sha256)}
+    return {}

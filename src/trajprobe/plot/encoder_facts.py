@@ -6,6 +6,9 @@ from typing import Any
 
 from trajprobe.artifacts.encoder_card import EncoderCard, RandomArm
 from trajprobe.artifacts.features import is_blind
+from trajprobe.artifacts.formatting import counted
+from trajprobe.artifacts.seen_items import held_out_seen
+from trajprobe.artifacts.weights import describe_record
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ def describe_encoder(features: Mapping[str, Any]) -> EncoderFacts:
         summary=card.summary,
         training=card.training,
         licence=card.licence,
-        weights=weight_lines(features["provenance"]),
+        weights=[*describe_record(features["provenance"]), *_seen(features)],
         trained=card.weights != "none",
         random_arm=_random_arm(kept),
         lacks=_lacks(kept),
@@ -51,19 +54,14 @@ def describe_encoder(features: Mapping[str, Any]) -> EncoderFacts:
     )
 
 
-def weight_lines(provenance: Mapping[str, Any]) -> list[str]:
-    """What was read, its origin and its digest, and whether the card pins it.
-
-    Weights without an origin have the first line only.
-    """
-    # The summary of weights made by a recipe already names their origin.
-    keys = () if "recipe" in provenance else ("source", "revision")
-    origin = [str(provenance[key]) for key in keys if provenance.get(key)]
-    lines = [str(provenance["summary"]), " · ".join(origin)]
-    if provenance.get("sha256"):
-        doubt = ", as first seen: the card pins none" if provenance.get("first_seen") else ""
-        lines.append(f"sha256 {provenance['sha256']}{doubt}")
-    return [line for line in lines if line]
+def _seen(features: Mapping[str, Any]) -> list[str]:
+    """A line on what the pretraining saw, if that is recorded."""
+    recorded, held_out = held_out_seen(features)
+    if not recorded:
+        return []
+    return [
+        f"its pretraining saw {counted(recorded, 'item')}, among them {held_out or 'none'} of those held out here"
+    ]
 
 
 def _random_arm(kept: RandomArm) -> str:

@@ -32,13 +32,18 @@ def headline(verdict: str, rope: float) -> str:
     }[verdict]
 
 
-def lede(comparison: Comparison, held: int, items: int, n_classes: int, source: str) -> str:
-    """One sentence with both accuracies. held: number of items that were held out at least once, of `items`."""
+def lede(
+    comparison: Comparison, held: int, items: int, n_classes: int, source: str, noun: str = "trajectories"
+) -> str:
+    """One sentence with both accuracies.
+
+    held: number of items that were held out at least once, of `items`. noun: what the items are.
+    """
     own, random = comparison.pretrained.accuracy.value, comparison.random_mean
     count = f"{items:,}" if held == items else f"{held:,} of {items:,}"
     return (
         f"A linear probe on frozen features of {comparison.encoder} reaches a held-out accuracy of {percent(own)} with "
-        f"pretrained weights and {percent(random)} with random weights, on {count} {source} trajectories in "
+        f"pretrained weights and {percent(random)} with random weights, on {count} {source} {noun} in "
         f"{counted(n_classes, 'class')}."
     )
 
@@ -72,11 +77,17 @@ def remarks(arms: Arms, noise: bool) -> list[str]:
 
 
 def limits(
-    comparison: Comparison, rope: float, detectable: float, synthetic: bool, facts: EncoderFacts
+    comparison: Comparison,
+    rope: float,
+    detectable: float,
+    synthetic: bool,
+    facts: EncoderFacts,
+    ready: bool = False,
 ) -> list[str]:
     """What cannot be concluded from this comparison.
 
-    rope, detectable: fractions. synthetic: the trajectories were generated, not recorded. facts: of the encoder.
+    rope, detectable: fractions. synthetic: the trajectories were generated, not recorded. facts: of the encoder. ready:
+    the clips were not drawn.
     """
     gain = comparison.gain
     found = []
@@ -101,8 +112,10 @@ def limits(
     found += [
         f"Anything about other encoders, about layers or poolings other than {place or 'this one'}, or about "
         "fine-tuning. The encoder is frozen and the probe is linear.",
-        "Anything about other renderings of the same trajectories. The number of frames, the size, the view and the "
-        "trail are part of the question.",
+        "Anything about other versions of the same clips. The number of frames and the size are part of the question."
+        if ready
+        else "Anything about other renderings of the same trajectories. The number of frames, the size, the view and "
+        "the trail are part of the question.",
         f"Which part of the pretraining matters. The random arm lacks {facts.lacks}.",
     ]
     if synthetic:

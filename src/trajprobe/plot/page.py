@@ -34,13 +34,17 @@ class SourceFacts:
 
 @dataclass(frozen=True)
 class ClipFacts:
-    """The clips that the encoders were given. look: how the paths were drawn, in words. noise: they show noise."""
+    """The clips that the encoders were given.
+
+    look: how the paths were drawn, or the clips resized, in words. noise: they show noise. ready: they were not drawn.
+    """
 
     frames: int
     height: int
     width: int
     noise: bool
     look: str
+    ready: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,11 @@ def render_page(data: ReportData) -> str:
     held = len(data.outcomes.item_ids)
     main, summary, classes = data.arms.headlines[0], data.summary, data.outcomes.classes
     detectable = summary.minimum_detectable_gain
+    noun = "clips" if data.arms.missing_control else "trajectories"
     return template("page.html").render(
         headline=findings.headline(main.verdict, data.rope),
         sentence=summary.sentence,
-        lede=findings.lede(main, held, data.items, len(classes), data.source.name),
+        lede=findings.lede(main, held, data.items, len(classes), data.source.name, noun),
         main=main,
         strip=interval_strips([main.gain], data.rope)[0],
         detectable=detectable,
@@ -102,9 +107,12 @@ def render_page(data: ReportData) -> str:
         confidence=percent(data.confidence, 0),
         rope=f"{100 * data.rope:g}",
         remarks=findings.remarks(data.arms, data.clip.noise),
-        limits=findings.limits(main, data.rope, detectable, data.source.synthetic, data.encoders[0]),
+        limits=findings.limits(
+            main, data.rope, detectable, data.source.synthetic, data.encoders[0], data.clip.ready
+        ),
         comparisons=data.arms.headlines,
         controls=data.arms.controls,
+        missing_control=data.arms.missing_control,
         known=findings.KNOWN,
         disorders=findings.DISORDERED,
         source=data.source,

@@ -66,8 +66,12 @@ def run(settings: PlotParams, source: str, encoders: Sequence[str], rope: float,
 
 def _clip_facts(clips: Clips) -> ClipFacts:
     _, frames, height, width, _ = clips.shape
-    look = f"view {clips.drawn['view']}, trail {clips.drawn['trail']}"
-    return ClipFacts(frames, height, width, clips.drawn["content"] == "noise", look)
+    content = clips.drawn["content"]
+    if content == "clips":
+        look = "ready-made, resized, with black bars beside frames that are not square"
+    else:
+        look = f"view {clips.drawn['view']}, trail {clips.drawn['trail']}"
+    return ClipFacts(frames, height, width, content == "noise", look, content == "clips")
 
 
 def _count_rows(table: Path) -> int:

@@ -1,12 +1,15 @@
 """Stage `probe`: features in, held-out predictions of every arm out."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from trajprobe.artifacts.features import read_features
 from trajprobe.artifacts.predictions import Predictions, write_predictions
-from trajprobe.artifacts.trajectories import read_items
+from trajprobe.artifacts.seen_items import POINTS, points_digest
+from trajprobe.artifacts.trajectories import read_items, read_trajectories
 from trajprobe.core import paths
 from trajprobe.core.parallel import worker_count
 from trajprobe.core.progress import progress
@@ -38,7 +41,7 @@ def run(settings: ProbeParams, name: str, workers: int | None = None) -> str:
         items=inputs.digest,
         l2_grid=(settings.l2_grid.low, settings.l2_grid.high),
         arms=[replace(arm, split_half_hits=own) for arm, own in zip(probed, hits, strict=True)],
-        features=features.metadata,
+        features=_with_seen_counted(features.metadata, tested),
         split_half_counts=split_half_counts(y, n_classes, pairs),
     )
     write_predictions(paths.predictions(name), predictions)
@@ -47,3 +50,16 @@ def run(settings: ProbeParams, name: str, workers: int | None = None) -> str:
         f"{paths.predictions(name)}: {len(probed)} arms, {len(tested)} items held out in {len(folds)} folds"
         f"{why if inputs.left_out else ''}"
     )
+
+
+def _with_seen_counted(metadata: Mapping[str, Any], tested: np.ndarray) -> dict[str, Any]:
+    """The metadata of features in which `seen` says how many of the items `tested` the pretraining saw.
+
+    It saw an item if it saw a path with the same points, or the very clip, under whatever name.
+    """
+    if "seen" not in metadata:
+        return dict(metadata)
+    seen, rows = set(metadata["seen"][POINTS]), set(metadata["seen"]["rows"])
+    points = read_trajectories(paths.TRAJECTORIES).points
+    held_out = sum(row in rows or points_digest(points[row]) in seen for row in tested.tolist())
+    return {**metadata, "seen": {"recorded": metadata["seen"]["recorded"], "held_out": held_out}}

@@ -5,14 +5,12 @@ purpose. So a clip depends neither on the other items nor on the number of threa
 camera.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import cv2
 import numpy as np
 
-from trajprobe.core.parallel import worker_count
+from trajprobe.core.parallel import bounded_map, worker_count
 from trajprobe.core.schema import YAxis
 from trajprobe.render.camera import make_projection
 from trajprobe.render.clutter import add_noise, draw_backgrounds, noise_clip
@@ -80,14 +78,7 @@ def render_batches(
 
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the parallelism is over clips
-    pending: deque[Future[np.ndarray]] = deque()
     try:
-        with ThreadPoolExecutor(workers) as pool:
-            for start in range(0, total, size):
-                pending.append(pool.submit(batch, start))
-                if len(pending) > workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
+        yield from bounded_map(batch, range(0, total, size), workers)
     finally:
         cv2.setNumThreads(before)

@@ -28,12 +28,12 @@ def find_defects(parsed: Parsed) -> dict[int, str]:
         reason = (
             _check_names(item_id, times_seen[item_id], parsed.labels[index])
             or _check_split(parsed.splits[index], is_split)
-            or _check_path(parsed.points[index])
-            or _check_times(parsed.times[index], len(parsed.points[index]))
+            or (parsed.has_paths and _check_path(parsed.points[index]))
+            or (parsed.has_paths and _check_times(parsed.times[index], len(parsed.points[index])))
         )
         if reason:
             found.setdefault(index, reason)
-    return found | _check_dimensions(parsed, found)
+    return found | _check_dimensions(parsed, found) if parsed.has_paths else found
 
 
 def _check_names(item_id: str, times_seen: int, label: str) -> str:
@@ -89,9 +89,13 @@ def _check_dimensions(parsed: Parsed, found: dict[int, str]) -> dict[int, str]:
 
 
 def find_duplicates(parsed: Parsed, kept: Iterable[int]) -> list[list[int]]:
-    """Sets of two or more of the `kept` items with the same points at the same times."""
+    """Sets of two or more of the `kept` items with the same points at the same times, or with the same clip."""
     sets: dict[bytes, list[int]] = defaultdict(list)
     for index in kept:
+        if parsed.clips is not None:
+            sets[parsed.clips[index].sha256.encode()].append(index)
+        if not parsed.has_paths:
+            continue
         state = hashlib.sha256(repr(parsed.points[index].shape).encode())
         state.update(parsed.points[index].tobytes())
         state.update(parsed.times[index].tobytes())
@@ -101,11 +105,16 @@ def find_duplicates(parsed: Parsed, kept: Iterable[int]) -> list[list[int]]:
 
 
 def conflicting_labels(parsed: Parsed, duplicates: Sequence[Sequence[int]]) -> dict[int, str]:
-    """Item -> reason, for copies with different labels."""
+    """Item -> reason, for copies with different labels; items with one path are no copies if their clips differ."""
     found = {}
     for copies in duplicates:
         for index in copies:
-            others = [other for other in copies if parsed.labels[other] != parsed.labels[index]]
+            others = [
+                other
+                for other in copies
+                if parsed.labels[other] != parsed.labels[index]
+                and (parsed.clips is None or parsed.clips[other].sha256 == parsed.clips[index].sha256)
+            ]
             if others:
                 found[index] = (
                     f"labelled {parsed.labels[index]!r}, and its exact copy {parsed.item_ids[others[0]]} "

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from trajprobe.artifacts.source_card import SourceFile, SyntheticCard, load_source_card
+from trajprobe.artifacts.source_card import SourceCard, SourceFile, SyntheticCard, load_source_card
 from trajprobe.artifacts.trajectories import write_trajectories
 from trajprobe.core import files, paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.progress import progress
 from trajprobe.download.cache import download
 from trajprobe.trajectories.params import SynthesisParams, TrajectoriesParams
+from trajprobe.trajectories.sources.parsed import Parsed
 from trajprobe.trajectories.sources.reading import read_source
 from trajprobe.trajectories.synthetic.sampling import synthesize
 from trajprobe.trajectories.validation import accept, summarize, write_manifest
@@ -19,17 +20,21 @@ def run(source: str, synthesis: SynthesisParams, settings: TrajectoriesParams) -
 
     Raises UserError if a file of the source is missing, not the pinned one or unsound; then neither is written.
     """
-    card = load_source_card(source)
-    if isinstance(card, SyntheticCard):
-        total = len(synthesis.families) * synthesis.per_class
-        with progress("synthesize", total, "paths") as advance:
-            parsed = synthesize(synthesis, advance)
-    else:
-        parsed, _ = read_source(card, [_local(source, entry) for entry in card.entries])
+    card, parsed = items_of(source, synthesis)
     trajectories, aside = accept(parsed, card, settings)
     write_manifest(aside, paths.QUARANTINE)
     write_trajectories(trajectories, paths.TRAJECTORIES)
     return summarize(trajectories, aside)
+
+
+def items_of(source: str, synthesis: SynthesisParams) -> tuple[SourceCard, Parsed]:
+    """The card of a source and its items, not validated. Raises UserError as `run` does."""
+    card = load_source_card(source)
+    if not isinstance(card, SyntheticCard):
+        return card, read_source(card, [_local(source, entry) for entry in card.entries])[0]
+    total = len(synthesis.families) * synthesis.per_class
+    with progress("synthesize", total, "paths") as advance:
+        return card, synthesize(synthesis, advance)
 
 
 def _local(source: str, entry: SourceFile) -> Path:

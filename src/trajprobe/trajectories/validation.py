@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trajprobe.artifacts.source_card import Card
-from trajprobe.artifacts.trajectories import TrajectorySet
+from trajprobe.artifacts.trajectories import ReadyClips, TrajectorySet
 from trajprobe.core.errors import UserError
 from trajprobe.core.files import atomic
 from trajprobe.trajectories import item_checks
@@ -94,22 +94,21 @@ def summarize(trajectories: TrajectorySet, aside: Sequence[SetAside]) -> str:
     counts = Counter(trajectories.labels)
     named = [f"{name} {counts[name]}" for name in trajectories.classes[:NAMED_CLASSES]]
     more = ", ..." if len(counts) > NAMED_CLASSES else ""
-    lengths = [len(path) for path in trajectories.points]
-    points = f"{min(lengths)}" if min(lengths) == max(lengths) else f"{min(lengths)} to {max(lengths)}"
-    facts = [
-        f"{trajectories.points[0].shape[1]}-D",
-        f"{points} points each",
-    ]
-    if trajectories.points[0].shape[1] == 2 or trajectories.y_axis == "down":
+    paths, total = trajectories.points, len(trajectories.item_ids)
+    facts = [f"{paths[0].shape[1]}-D", f"{_ends([len(path) for path in paths])} points each"] if paths else []
+    if paths and (paths[0].shape[1] == 2 or trajectories.y_axis == "down"):
         facts.append(f"y points {trajectories.y_axis}")
+    if trajectories.clips is not None:
+        facts.append(f"ready-made clips of {_ends(trajectories.clips.frames)} frames each")
     groups = len(set(trajectories.groups))
-    if groups < len(lengths):
+    if groups < total:
         facts.append(f"{groups} groups")
     splits = Counter(trajectories.splits)
     if splits["train"]:
         facts.append(f"published split {splits['train']} train, {splits['test']} test")
     lines = [
-        f"{trajectories.source}: {len(lengths)} trajectories of {len(counts)} classes ({', '.join(named)}{more})",
+        f"{trajectories.source}: {total} {'trajectories' if paths else 'clips'} of {len(counts)} classes "
+        f"({', '.join(named)}{more})",
         ", ".join(facts),
     ]
     if aside:
@@ -120,6 +119,10 @@ def summarize(trajectories: TrajectorySet, aside: Sequence[SetAside]) -> str:
             f"{len(aside)} items set aside{also}, the first of them {aside[0].item_id}: {aside[0].reason}"
         )
     return "\n".join(lines)
+
+
+def _ends(counts: Sequence[int]) -> str:
+    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
 
 
 def _refusal(parsed: Parsed, bad: Mapping[int, str], source: str) -> str:
@@ -174,18 +177,23 @@ def _check_classes(
 
 def _select(parsed: Parsed, kept: Sequence[int], card: Card, digest: str) -> TrajectorySet:
     present = {parsed.labels[index] for index in kept}
+    clips = None
+    if parsed.clips is not None:
+        own = [parsed.clips[index] for index in kept]
+        clips = ReadyClips([clip.place for clip in own], [clip.frames for clip in own], dict(parsed.scales))
     return TrajectorySet(
         item_ids=[parsed.item_ids[index] for index in kept],
         labels=[parsed.labels[index] for index in kept],
         groups=[parsed.groups[index] for index in kept],
         splits=[parsed.splits[index] for index in kept],
         times=[parsed.times[index] for index in kept],
-        points=[parsed.points[index] for index in kept],
+        points=[parsed.points[index] for index in kept] if parsed.has_paths else [],
         classes=[name for name in parsed.classes if name in present],
         source=card.name,
         digest=digest,
         y_axis=card.y_axis,
         strokes=None if parsed.strokes is None else [parsed.strokes[index] for index in kept],
+        clips=clips,
     )
 
 

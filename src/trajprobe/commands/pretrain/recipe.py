@@ -5,6 +5,7 @@
 
 import hashlib
 import re
+import shlex
 from pathlib import Path
 
 import yaml
@@ -13,7 +14,7 @@ import trajprobe
 from trajprobe.artifacts.encoder_card import EncoderCard
 from trajprobe.core import files
 from trajprobe.core.errors import UserError
-from trajprobe.core.schema import Positive, PositiveInt, Section, Seed
+from trajprobe.core.schema import NonNegativeInt, Positive, PositiveInt, Section, Seed
 from trajprobe.encoders.open_magvit2.network import Architecture, strides
 
 HEADER = "# How encoder.safetensors beside it was made; what decided the recipe is in docs/pretraining.md.\n"
@@ -31,10 +32,12 @@ CODE = (
 class Recipe(Section):
     """What a pretraining depends on, apart from the card. frames: of each clip. threads: of torch.
 
-    code_sha256: see `training_code_digest`; a run that is resumed with other code is refused.
+    code_sha256: see `training_code_digest`; a run that is resumed with other code is refused. source, items, clips: the
+    options that name the user's own clips; without them the clips are synthetic. data_sha256: of all that decides how
+    these own clips look.
     """
 
-    steps: PositiveInt
+    steps: NonNegativeInt
     batch: PositiveInt
     frames: PositiveInt
     learning_rate: Positive
@@ -43,10 +46,17 @@ class Recipe(Section):
     device: str
     torch: str
     code_sha256: str
+    source: str | None = None
+    items: str | None = None
+    clips: str | None = None
+    data_sha256: str | None = None
 
 
-def check(recipe: Recipe, architecture: Architecture, card: EncoderCard) -> None:
-    """Raise UserError unless the network can be mirrored by a decoder and halves these clips without a rest."""
+def check(recipe: Recipe, architecture: Architecture, card: EncoderCard, frames_of: str = "--frames") -> None:
+    """Raise UserError unless the network can be mirrored by a decoder and halves these clips without a rest.
+
+    frames_of: what decides the number of frames, for the message.
+    """
     steps = [step for step in strides(architecture.multipliers) if step is not None]
     if not steps:
         raise UserError(
@@ -61,30 +71,43 @@ def check(recipe: Recipe, architecture: Architecture, card: EncoderCard) -> None
     if (recipe.frames - 1) % times:
         nearest = 1 + times * max(1, round((recipe.frames - 1) / times))
         raise UserError(
-            f"--frames: must be 1 more than a multiple of {times} for the levels of {card.name}, got {recipe.frames}; "
-            f"take {nearest}"
+            f"{frames_of}: must be 1 more than a multiple of {times} for the levels of {card.name}, got "
+            f"{recipe.frames}; take {nearest}"
         )
 
 
 def write_recipe(path: Path, name: str, recipe: Recipe, result: dict[str, object]) -> None:
     """Write the recipe and the `result` of the training as YAML."""
-    options = " ".join(
-        f"--{key.replace('_', '-')} {getattr(recipe, key)}"
-        for key in ("steps", "batch", "frames", "learning_rate", "seed")
+    own = recipe.data_sha256 is not None  # such clips have their own number of frames
+    keys = (
+        "source",
+        "items",
+        "clips",
+        "steps",
+        "batch",
+        *(() if own else ("frames",)),
+        "learning_rate",
+        "seed",
     )
-    content = {"command": f"trajprobe pretrain {name} {options}", **recipe.model_dump(), **result}
+    given = {key: value for key in keys if (value := getattr(recipe, key)) is not None}
+    options = " ".join(f"--{key.replace('_', '-')} {shlex.quote(str(value))}" for key, value in given.items())
+    known = recipe.model_dump(exclude_none=True)
+    content = {"command": f"trajprobe pretrain {name} {options}", **known, **result}
     with files.atomic(path) as temporary:
         text = yaml.safe_dump(content, sort_keys=False, width=1000)
         temporary.write_text(HEADER + text, encoding="utf-8")
 
 
-def update_card(path: Path, weights: Path) -> None:
-    """Make the card's `weights` name the file `weights` and its digest; everything else in it stays as it is.
+def update_card(path: Path, weights: Path, seen_items: Path | None = None, text: str | None = None) -> None:
+    """Make the card's `weights` name this file, what it saw, and their digests; everything else stays as it is.
 
-    Raises UserError if the card has no block `weights:` of its own.
+    text: of a new card; None for that at `path`. Raises UserError if the card has no block `weights:` of its own.
     """
-    text = path.read_text(encoding="utf-8")
+    if text is None:
+        text = path.read_text(encoding="utf-8")
     block = f"weights:\n  file: {weights.as_posix()}\n  sha256: {files.sha256(weights)}\n"
+    if seen_items is not None:
+        block += f"  seen_items:\n    file: {seen_items.as_posix()}\n    sha256: {files.sha256(seen_items)}\n"
     updated, found = WEIGHTS.subn(block, text if text.endswith("\n") else f"{text}\n")
     if found != 1:
         raise UserError(

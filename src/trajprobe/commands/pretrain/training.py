@@ -9,18 +9,19 @@ import csv
 import hashlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from trajprobe.artifacts.encoder_card import Input
 from trajprobe.commands.pretrain.objective import Magvit2Decoder, losses, reconstruct, unexplained
 from trajprobe.commands.pretrain.recipe import Recipe
-from trajprobe.commands.pretrain.unlabelled_clips import HELD_OUT, pretraining_clips
+from trajprobe.commands.pretrain.unlabelled_clips import HELD_OUT
 from trajprobe.core import files
 from trajprobe.core.errors import UserError
 from trajprobe.core.progress import progress
@@ -31,6 +32,9 @@ WARM_UP = 20  # steps to the full learning rate; from there a cosine to zero
 CLIP = 1.0  # norm of the gradient
 CHECKPOINT = 50  # steps between two checkpoints, each a row of the log
 HELD_OUT_CLIPS = 32
+# Clips `start` to `start + count` of a sequence, (count, T, S, S, 3) uint8: training reads from 0 upwards, and from
+# HELD_OUT on come clips that it never reads, perhaps fewer than asked for.
+Draw = Callable[[int, int], np.ndarray]
 
 
 @dataclass
@@ -46,9 +50,11 @@ class Log:
 class Training:
     """Networks, optimizer and log of one pretraining; `run` brings them to the recipe's last step."""
 
-    def __init__(self, architecture: Architecture, expected: Input, recipe: Recipe, folder: Path) -> None:
-        """expected: the card's input. folder: where the checkpoint and the log are written."""
-        self.recipe, self.folder = recipe, folder
+    def __init__(
+        self, architecture: Architecture, expected: Input, recipe: Recipe, folder: Path, draw: Draw
+    ) -> None:
+        """expected: the card's input. folder: where the checkpoint and the log are written. draw: the clips."""
+        self.recipe, self.folder, self.draw = recipe, folder, draw
         self.expected = expected.model_copy(update={"frames": "any"})  # `recipe.check` has seen the frames
         self.device = torch.device(recipe.device)
         with torch.random.fork_rng(devices=[]):
@@ -73,6 +79,12 @@ class Training:
             progress(f"pretraining {name}", self.recipe.steps, "steps") as advance,
         ):
             advance(self.log.step)
+            if not self.recipe.steps:
+                error = self.error(held_out)
+                self.log.rows = [
+                    {"step": 0, "loss": math.nan, "unexplained_variance": math.nan, "held_out": error}
+                ]
+                self._save()
             while self.log.step < self.recipe.steps:
                 recent.append(self._step())
                 note = f"loss {float(recent[-1][0]):.3f}"
@@ -95,8 +107,8 @@ class Training:
             return float(unexplained(torch.cat(decoded), videos))
 
     def videos(self, start: int, count: int) -> Tensor:
-        """(count, 3, T, H, W) float32: clips of the recipe's sequence from `start`, as the encoder is fed them."""
-        clips = pretraining_clips(self.recipe.seed, start, count, self.recipe.frames)
+        """(count, 3, T, H, W) float32: clips of the sequence from `start`, as the encoder is fed them."""
+        clips = self.draw(start, count)
         if start < HELD_OUT:
             self.log.clips = hashlib.sha256(self.log.clips.encode() + clips.tobytes()).hexdigest()
         return model_input(torch.from_numpy(clips).to(self.device), self.expected)
@@ -131,9 +143,15 @@ class Training:
                     f"{self.checkpoint}: {key} was {theirs.get(key)} when it was written and is {ours[key]} now; "
                     "resume with the same settings, or delete it and start without --resume"
                 )
-        self.encoder.load_state_dict(state["encoder"])
-        self.decoder.load_state_dict(state["decoder"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        try:
+            self.encoder.load_state_dict(state["encoder"])
+            self.decoder.load_state_dict(state["decoder"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError):
+            raise UserError(
+                f"{self.checkpoint}: is of another architecture than the card has now; resume with the same card, or "
+                "delete it and start without --resume"
+            ) from None
         self.log = Log(**state["log"])
 
     def _save(self) -> None:

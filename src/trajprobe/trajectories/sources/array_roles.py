@@ -5,13 +5,15 @@ from typing import Any
 
 from trajprobe.core.errors import UserError
 from trajprobe.core.schema import nearest
-from trajprobe.trajectories.sources.npy_file import Header
+from trajprobe.videos.clip_array import axis_order
+from trajprobe.videos.npy_stream import Header
 
 # Names in any case. Those of the paths and labels count only if the shape fits.
 PATHS = (
     "trajectories", "trajectory", "trajectories_3d", "trajectory_3d", "trajectories_2d", "trajectory_2d",
     "positions", "points", "coords", "coordinates", "paths", "x", "data",
 )  # fmt: skip
+VIDEOS = ("videos", "video", "clips", "clip", "frames", "movies")
 LABELS = ("labels", "label", "y", "targets", "target", "classes", "class", "class_ids")
 OTHERS = {
     "class_names": ("class_names", "label_names", "target_names", "classes"),
@@ -24,16 +26,25 @@ OTHERS = {
 
 
 def find_arrays(
-    headers: Mapping[str, Header], given: Mapping[Any, str], where: str, labels_needed: bool
+    headers: Mapping[str, Header],
+    given: Mapping[Any, str],
+    where: str,
+    labels_needed: bool,
+    clips: bool = False,
 ) -> tuple[dict[str, str], list[str]]:
     """Our name of an array -> its name in the file, and notes.
 
-    given: the names that the card gives. Raises UserError if the paths or labels are not found or several fit.
+    given: the names that the card gives. clips: look for ready-made clips, with which paths are optional. Raises
+    UserError if the paths (or clips) or labels are not found or several fit.
     """
     for ours, theirs in given.items():
         if theirs not in headers:
             raise UserError(f"{where}: needs an array {theirs!r} ({ours}); {nearest(theirs, list(headers))}")
     roles: dict[str, str] = dict(given)
+    if not clips:
+        roles.pop("videos", None)
+    elif "videos" not in roles:
+        roles |= _find_videos(headers, roles, where)
     if "lengths" not in roles:
         roles |= _by_name("lengths", headers, roles)
     if "points" not in roles:
@@ -43,19 +54,21 @@ def find_arrays(
         fitting = [name for name in headers if name not in roles.values() and _can_be_paths(headers[name])]
         named = [name for name in headers if name.casefold() in PATHS and name not in roles.values()]
         named = [name for name in named if name in fitting or headers[name][2].kind == "O"]
-        candidates = exact or named or fitting
+        # Beside clips, numbers of a shape that fits may be anything.
+        candidates = exact or named or ([] if "videos" in roles else fitting)
         if len(candidates) > 1:
             raise UserError(
                 f"{where}: {_shown(candidates, headers)} can be the paths; choose by --array points={candidates[0]}"
             )
-        if not candidates:
+        if not candidates and "videos" not in roles:
             raise UserError(
                 f"{where}: needs an array trajectories or points and lengths; found "
                 f"{_shown(sorted(headers), headers)}; "
-                "name it by --array points=NAME"
+                "name it by --array points=NAME, or clips by --array videos=NAME"
             )
-        roles["points"] = candidates[0]
-    count = headers[roles.get("lengths", roles["points"])][0][:1]
+        roles |= {"points": candidates[0]} if candidates else {}
+    counted = next(name for name in ("lengths", "points", "videos") if name in roles)
+    count = headers[roles[counted]][0][:1]
     for ours in ("times", "ids", "groups", "splits"):
         if ours not in roles:
             roles |= _by_name(ours, headers, roles)
@@ -78,6 +91,27 @@ def _by_name(ours: str, headers: Mapping[str, Header], roles: Mapping[str, str])
             if name.casefold() == alias and name not in roles.values():
                 return {ours: name}
     return {}
+
+
+def _find_videos(headers: Mapping[str, Header], roles: Mapping[str, str], where: str) -> dict[str, str]:
+    """The array of clips: one of those names, or else the only one of five axes that fits; none if there is none."""
+    free = [name for name in headers if name not in roles.values()]
+    named = [name for name in free if name.casefold() in VIDEOS and len(headers[name][0]) > 3]
+    candidates = named or [name for name in free if _can_be_clips(headers[name])]
+    if len(candidates) > 1:
+        raise UserError(
+            f"{where}: {_shown(candidates, headers)} can be the clips; choose by --array videos={candidates[0]}, or "
+            "draw the paths by --draw"
+        )
+    return {"videos": candidates[0]} if candidates else {}
+
+
+def _can_be_clips(header: Header) -> bool:
+    shape, _, dtype = header
+    try:
+        return dtype.kind in "uf" and len(shape) == 5 and bool(axis_order(shape))
+    except ValueError:
+        return False
 
 
 def _can_be_paths(header: Header) -> bool:

@@ -33,6 +33,20 @@ def is_missing(text: str) -> bool:
     return text.strip().casefold() in MISSING
 
 
+def _refuse_rules_for_paths(raw: Raw, card: FileCard) -> None:
+    """Raise UserError if the card has a rule that cannot be kept for ready-made clips."""
+    given = {"gaps": card.gaps != "refuse", "zeros": card.zeros != "auto", "up": card.up != "z"}
+    if not raw.has_paths and (named := [key for key, is_given in given.items() if is_given]):
+        raise UserError(
+            f"{named[0]}: is a rule for paths, and the items are clips without paths; leave it out"
+        )
+    if card.gaps == "split":
+        raise UserError(
+            "gaps: split cuts paths, and the clips that belong to them cannot be cut; choose --gaps interpolate, or "
+            "draw the paths by --draw"
+        )
+
+
 @dataclass
 class _Item:
     points: np.ndarray
@@ -48,12 +62,19 @@ class _Item:
 
 
 def clean(raw: Raw, card: FileCard) -> Raw:
-    """The items after the card's rules. Raises UserError if `up` is given for 2-D paths."""
+    """The items after the card's rules.
+
+    Raises UserError if `up` is given for 2-D paths, or a rule for paths is given and the items are clips.
+    """
+    if raw.clips is not None:
+        _refuse_rules_for_paths(raw, card)
     labels = [label.strip() for label in raw.labels]
     named = set(card.classes or ())
     labels = ["" if is_missing(label) and label not in named else label for label in labels]
     if card.gaps == "strokes" and raw.times is None:  # a lifted pen takes its time
         raw = replace(raw, times=[np.arange(len(path)) * card.time_step for path in raw.points])
+    if not raw.has_paths:
+        return replace(raw, labels=labels, notes=[*raw.notes, *_unlabelled(raw.labels, labels)])
     counts = CleaningCounts()
     padded = _ends_in_zeros(raw.points) if raw.rectangular and card.zeros == "auto" else set()
     items: list[_Item] = []
@@ -74,11 +95,11 @@ def clean(raw: Raw, card: FileCard) -> Raw:
             pieces = _clean_item(item, index in padded, card, counts, _name(raw, index))
         items += pieces
         sources += [index] * len(pieces)
-    unlabelled = Counter(old for old, new in zip(raw.labels, labels, strict=True) if not new)
-    if unlabelled:
-        found = ", ".join(f"{old or 'empty'} {count}" for old, count in unlabelled.items())
-        raw.notes.append(f"labels: {unlabelled.total()} items have none ({found})")
-    notes = [*raw.notes, *counts.describe(card.gaps, raw.strokes is not None)]
+    notes = [
+        *raw.notes,
+        *_unlabelled(raw.labels, labels),
+        *counts.describe(card.gaps, raw.strokes is not None),
+    ]
     if card.up != "z":
         notes.append(f"axes: {card.up} points up in the file; rotated so that z does")
     has_strokes = card.gaps == "strokes" or raw.strokes is not None
@@ -91,6 +112,13 @@ def clean(raw: Raw, card: FileCard) -> Raw:
         notes=notes,
     )
     return _repeated(cleaned, sources) if len(items) > len(raw.points) else cleaned
+
+
+def _unlabelled(before: Sequence[str], after: Sequence[str]) -> list[str]:
+    """A note that counts the items without a label, if there are any."""
+    found = Counter(old for old, new in zip(before, after, strict=True) if not new)
+    listed = ", ".join(f"{old or 'empty'} {count}" for old, count in found.items())
+    return [f"labels: {found.total()} items have none ({listed})"] if found else []
 
 
 def _name(raw: Raw, index: int) -> str:

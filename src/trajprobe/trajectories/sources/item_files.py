@@ -20,9 +20,9 @@ from trajprobe.core.errors import UserError
 from trajprobe.core.schema import nearest
 from trajprobe.trajectories.sources.clock import read_clock
 from trajprobe.trajectories.sources.long_table import find_columns, read_columns
-from trajprobe.trajectories.sources.npy_file import BOMB
 from trajprobe.trajectories.sources.parsed import Raw
 from trajprobe.trajectories.sources.text_table import COMPRESSED, decode, open_text, unpack
+from trajprobe.videos.npy_stream import BOMB
 
 TEXT = (".csv", ".tsv", ".txt", ".dat")
 POINTS = ("positions", "points", "trajectory", "path", "coordinates", "coords", "xyz", "xy")
@@ -36,19 +36,28 @@ def pack(folder: Path, archive: Path, labels: Path | None = None) -> None:
 
     labels: a file of labels, which may lie among them. Raises UserError if there are no item files.
     """
-    chosen = sorted(
-        path
-        for path in folder.rglob("*")
-        if _ending(path.name)
-        and not (labels is not None and labels.exists() and path.samefile(labels))
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    chosen = _item_files(folder, labels)
     if not chosen:
         raise UserError(f"{folder}: contains no {', '.join(TEXT)} or .json files, one for each trajectory")
     with zipfile.ZipFile(archive, "w") as packed:
         for path in chosen:
             info = zipfile.ZipInfo(path.relative_to(folder).as_posix(), EPOCH)
             packed.writestr(info, path.read_bytes(), zipfile.ZIP_DEFLATED, 1)
+
+
+def has_item_files(folder: Path, labels: Path | None = None) -> bool:
+    """Whether the folder contains files that `pack` would pack."""
+    return bool(_item_files(folder, labels))
+
+
+def _item_files(folder: Path, labels: Path | None) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if _ending(path.name)
+        and not (labels is not None and labels.exists() and path.samefile(labels))
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
 
 
 def read_item_files(path: Path, card: FilesCard) -> Raw:
@@ -67,7 +76,7 @@ def read_item_files(path: Path, card: FilesCard) -> Raw:
     raw = _read_json(path, texts, card) if endings.pop() else _read_tables(path, texts, card)
     raw.item_ids = [_without_ending(name) for name in names]
     if card.label_file is None:
-        _label(raw, names, card, path)
+        label_from_names(raw, names, card.label_from, path)
     return raw
 
 
@@ -216,9 +225,8 @@ def _points(value: Any, path: Path, name: str) -> np.ndarray:
         ) from None
 
 
-def _label(raw: Raw, names: Sequence[str], card: FilesCard, path: Path) -> None:
-    """Labels from the folder or the name, if the card says so or the files themselves have none."""
-    rule = card.label_from
+def label_from_names(raw: Raw, names: Sequence[str], rule: str | None, path: Path) -> None:
+    """Labels from the folder or the name, if the `rule` (label_from) says so or the files themselves have none."""
     if rule is None and not raw.labels:
         if len({PurePosixPath(name).parent.name for name in names}) < 2:
             raise UserError(

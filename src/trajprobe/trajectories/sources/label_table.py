@@ -15,9 +15,10 @@ from trajprobe.core.schema import nearest
 from trajprobe.trajectories.sources.npy_file import open_arrays
 from trajprobe.trajectories.sources.parsed import Raw
 from trajprobe.trajectories.sources.text_table import open_text, read_text
+from trajprobe.videos.container import ENDINGS
 
 NAMES = ("label", "group", "split")
-ENDINGS = (
+TABLE_ENDINGS = (
     ".gz",
     ".csv",
     ".tsv",
@@ -131,7 +132,7 @@ def _place(ours: str, names: Sequence[str], card: FileCard) -> int | None:
 
 def _plain(name: str) -> str:
     name = "".join(name.split()).casefold()
-    for ending in ENDINGS:
+    for ending in (*TABLE_ENDINGS, *ENDINGS):
         name = name.removesuffix(ending)
     return str(int(name)) if name.isascii() and name.isdigit() else name
 

@@ -4,7 +4,6 @@ Object arrays are read by `object_array.py`, and no array is allocated before it
 """
 
 import contextlib
-import io
 import math
 import zipfile
 from collections.abc import Iterator
@@ -16,11 +15,9 @@ import numpy as np
 
 from trajprobe.core.errors import UserError
 from trajprobe.trajectories.sources.object_array import Refused, read_object_array
-
-BOMB = 2**30  # bytes; a member that unpacks to more than this and to 200 times its packed size is refused
+from trajprobe.videos.npy_stream import BOMB, Header, read_npy_header
 
 Array = np.ndarray | list[Any]  # a list: the elements of a one-dimensional object array
-Header = tuple[tuple[int, ...], bool, np.dtype]  # shape, whether in Fortran order, type
 
 
 class Arrays:
@@ -68,19 +65,11 @@ class Arrays:
 
     def _open(self, name: str) -> IO[bytes]:
         if self._archive is None:
-            return io.BytesIO(self.path.read_bytes())
+            return self.path.open("rb")
         return self._archive.open(self._members[name])
 
     def _header(self, file: IO[bytes], name: str) -> Header:
-        version = np.lib.format.read_magic(file)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        if read_header is None:
-            raise UserError(f"{self.path}: {name}: is an .npy file of version {version}; required 1.0 or 2.0")
-        header: Header = read_header(file)
-        return header
+        return read_npy_header(file, f"{self.path}: {name}")
 
 
 @contextmanager

@@ -1,12 +1,14 @@
 """NumPy archives (.npz) and arrays (.npy) of trajectories.
 
 The paths are (N, P, 2|3) or (N, 2|3, P); for ragged ones an object array of N arrays (P, 2|3), or points
-(sum of P, 2|3) with `lengths` (N,). Labels (N,) are text, or whole numbers, which index `class_names` (K,) if that is
-present; or one-hot (N, K). Optional, each (N,): `ids`, `groups`, `splits` (train or test); and `times`: (P,), (N, P),
-or in the form of the points. `array_roles.py` finds out which array is which. Other arrays are not opened.
+(sum of P, 2|3) with `lengths` (N,). Ready-made clips may be beside the paths, or in their place (`clip_rows.py`).
+Labels (N,) are text, or whole numbers, which index `class_names` (K,) if that is present; or one-hot (N, K). Optional,
+each (N,): `ids`, `groups`, `splits` (train or test); and `times`: (P,), (N, P), or in the form of the points.
+`array_roles.py` finds out which array is which. Other arrays are not opened.
 """
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,10 @@ from trajprobe.artifacts.source_card import NpzCard
 from trajprobe.core.errors import UserError
 from trajprobe.trajectories.sources.array_roles import find_arrays
 from trajprobe.trajectories.sources.cleaning import is_missing
+from trajprobe.trajectories.sources.clip_rows import ClipRows, read_clip_rows
 from trajprobe.trajectories.sources.clock import UNITS, describe_unit
 from trajprobe.trajectories.sources.npy_file import Array, describe_array, open_arrays
-from trajprobe.trajectories.sources.parsed import Raw
+from trajprobe.trajectories.sources.parsed import NO_PATH, Raw
 
 
 def read_npz(path: Path, card: NpzCard) -> Raw:
@@ -27,10 +30,19 @@ def read_npz(path: Path, card: NpzCard) -> Raw:
     Raises UserError if it cannot be read, would execute anything, or its arrays do not fit each other.
     """
     with open_arrays(path) as file:
-        roles, notes = find_arrays(file.headers(), card.arrays, str(path), card.label_file is None)
-        arrays = {ours: file.read(theirs) for ours, theirs in roles.items()}
-    paths, lengths, rectangular, layout = _paths(arrays, roles, path, card)
+        labels_needed = card.label_file is None
+        roles, notes = find_arrays(file.headers(), card.arrays, str(path), labels_needed, card.clips == "use")
+        arrays = {ours: file.read(theirs) for ours, theirs in roles.items() if ours != "videos"}
+    shown = read_clip_rows(path, roles["videos"]) if "videos" in roles else None
+    if "points" in arrays:
+        paths, lengths, rectangular, layout = _paths(arrays, roles, path, card)
+    else:
+        paths, lengths, rectangular, layout = [NO_PATH] * len(shown.clips if shown else ()), None, False, []
     count = len(paths)
+    if shown and len(shown.clips) != count:
+        raise UserError(
+            f"{path}: has {len(shown.clips)} clips and {count} paths; required one clip for each path"
+        )
     labels: list[str] = [""] * count
     defects: dict[int, str] = {}
     if "labels" in arrays:
@@ -40,6 +52,8 @@ def read_npz(path: Path, card: NpzCard) -> Raw:
         for name in ("ids", "groups", "splits")
         if name in arrays
     }
+    if shown and "points" not in arrays:
+        return _clips_only(shown, labels, defects, named, arrays, path, card, notes)
     times = _times(arrays["times"], path, paths, lengths) if "times" in arrays else None
     if rectangular and "lengths" in arrays:
         paths, rectangular = _cut(paths, arrays["lengths"], path), False
@@ -58,8 +72,37 @@ def read_npz(path: Path, card: NpzCard) -> Raw:
         splits=named.get("splits"),
         classes=_texts(arrays["class_names"], "class_names", path) if "class_names" in arrays else None,
         rectangular=rectangular,
-        defects=defects,
-        notes=[*notes, *layout],
+        defects=defects | (shown.defects if shown else {}),
+        notes=[*notes, *layout, *(shown.notes if shown else [])],
+        clips=shown.clips if shown else None,
+        scale=shown.scale if shown else None,
+    )
+
+
+def _clips_only(
+    shown: ClipRows,
+    labels: list[str],
+    defects: dict[int, str],
+    named: Mapping[Any, list[str]],
+    arrays: dict[str, Array],
+    path: Path,
+    card: NpzCard,
+    notes: list[str],
+) -> Raw:
+    """Items whose only times are those of their frames, at the rate that the card gives."""
+    step = _scale(card) if card.time_unit.endswith("fps") else card.time_step
+    return Raw(
+        labels,
+        [NO_PATH] * len(labels),
+        times=[np.arange(clip.frames) * step for clip in shown.clips],
+        item_ids=named.get("ids"),
+        groups=named.get("groups"),
+        splits=named.get("splits"),
+        classes=_texts(arrays["class_names"], "class_names", path) if "class_names" in arrays else None,
+        defects=defects | shown.defects,
+        notes=[*notes, *shown.notes, f"time: frames {step:g} s apart"],
+        clips=shown.clips,
+        scale=shown.scale,
     )
 
 

@@ -16,15 +16,29 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 
+@dataclass(frozen=True)
+class ItemClip:
+    """The ready-made clip of an item: its place in the source's file (a member, or an array and a row), its frames,
+    and the hex SHA-256 of its content."""
+
+    place: str
+    frames: int
+    sha256: str
+
+
+NO_PATH = np.empty((0, 2), np.float32)  # the points of an item that is a clip without a path
+
+
 @dataclass
 class Raw:
     """N items as a file has them; lists of length N.
 
-    labels: empty if missing. points: (P, D) of any real dtype, NaN where missing. times: (P,) seconds; None if the file
-    has none. item_ids: None for the position in the file. groups, splits: None for empty ones. classes: None for the
-    labels that occur. strokes: (P,) numbers that change where the pen was lifted. rectangular: all items have one
-    length by the file's layout, so shorter ones may be padded. defects: item -> reason, for what a reader found wrong.
-    notes: what was assumed, for the user.
+    labels: empty if missing. points: (P, D) of any real dtype, NaN where missing; all NO_PATH if the items are clips
+    without paths, whose `times` are those of the frames. times: (P,) seconds; None if the file has none. item_ids: None
+    for the position in the file. groups, splits: None for empty ones. classes: None for the labels that occur. strokes:
+    (P,) numbers that change where the pen was lifted. rectangular: all items have one length by the file's layout, so
+    shorter ones may be padded. defects: item -> reason, for what a reader found wrong. notes: what was assumed, for the
+    user. clips: ready-made, None if the paths are drawn. scale: of the values of clips in an array.
     """
 
     labels: list[str]
@@ -38,6 +52,12 @@ class Raw:
     rectangular: bool = False
     defects: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    clips: list[ItemClip] | None = None
+    scale: str | None = None
+
+    @property
+    def has_paths(self) -> bool:
+        return self.clips is None or any(map(len, self.points))
 
 
 @dataclass(frozen=True)
@@ -47,7 +67,9 @@ class Parsed:
     times: float64 (P,), seconds, from 0. points: float32 (P, 2|3), from the origin. groups: what must not be on both
     sides of a split; empty for the item itself. splits: `train`, `test` or empty. classes: the labels in order.
     defects: item -> reason, for what a reader found wrong. strokes: int32 (P,) numbers from 0 that grow where the pen
-    was lifted; None if no path has more than one stroke. notes: what was assumed.
+    was lifted; None if no path has more than one stroke. notes: what was assumed. clips: ready-made, None if the paths
+    are drawn; `place` then begins with the name of the file, whose key in `scales` says how values of an array are
+    scaled. If no item has a path (`has_paths`), `times` are those of the frames.
     """
 
     item_ids: list[str]
@@ -60,12 +82,18 @@ class Parsed:
     defects: Mapping[int, str] = field(default_factory=dict)
     strokes: list[np.ndarray] | None = None
     notes: Sequence[str] = ()
+    clips: list[ItemClip] | None = None
+    scales: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def has_paths(self) -> bool:
+        return self.clips is None or any(map(len, self.points))
 
     def digest(self) -> str:
         """Hex SHA-256 of the content, the same for every file format.
 
         It covers ids, labels, groups and splits as JSON, then the shape, times (float64) and points (float32) of
-        each item, and the strokes (int32) if there are any.
+        each item, the strokes (int32) if there are any, and the digests of ready-made clips.
         """
         names = json.dumps([self.item_ids, self.labels, self.groups, self.splits], ensure_ascii=False)
         state = hashlib.sha256(names.encode("utf-8", "surrogatepass"))
@@ -75,6 +103,8 @@ class Parsed:
             state.update(np.ascontiguousarray(path, dtype="<f4").tobytes())
         for numbers in self.strokes or ():
             state.update(np.ascontiguousarray(numbers, dtype="<i4").tobytes())
+        for clip in self.clips or ():
+            state.update(clip.sha256.encode())
         return state.hexdigest()
 
 
@@ -105,6 +135,7 @@ def parse(raw: Raw, time_step: float = 1.0) -> Parsed:
         defects=dict(raw.defects),
         strokes=strokes if lifted else None,
         notes=list(raw.notes),
+        clips=raw.clips,
     )
 
 
@@ -127,6 +158,8 @@ def join(parts: Sequence[Parsed]) -> Parsed:
         classes=list(parts[0].classes) if len(orders) == 1 else in_natural_order(names),
         defects=defects,
         strokes=_joined_strokes(parts) if any(part.strokes for part in parts) else None,
+        clips=[clip for part in parts for clip in part.clips or ()] or None,
+        scales={file: scale for part in parts for file, scale in part.scales.items()},
     )
 
 

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from trajprobe.artifacts.source_card import FileCard, FilesCard, LongCard, NpzCard, RowsCard, TsCard
+from trajprobe.artifacts.source_card import (
+    FileCard,
+    FilesCard,
+    LongCard,
+    NpzCard,
+    RowsCard,
+    SourceFile,
+    TsCard,
+    VideosCard,
+)
 from trajprobe.core.errors import UserError
 from trajprobe.trajectories.sources.cleaning import clean
 from trajprobe.trajectories.sources.item_files import read_item_files
@@ -14,6 +23,7 @@ from trajprobe.trajectories.sources.npz import read_npz
 from trajprobe.trajectories.sources.parsed import Parsed, Raw, join, parse, rename_classes
 from trajprobe.trajectories.sources.row_table import read_row_table
 from trajprobe.trajectories.sources.ts import read_ts
+from trajprobe.trajectories.sources.video_files import read_video_files
 
 
 def read_source(card: FileCard, files: Sequence[Path]) -> tuple[Parsed, str]:
@@ -30,12 +40,16 @@ def read_source(card: FileCard, files: Sequence[Path]) -> tuple[Parsed, str]:
         part = parse(
             clean(table.apply(raw, len(card.files) == 1) if table is not None else raw, card), card.time_step
         )
+        if raw.clips is not None:
+            part = _place_clips(part, raw, entry)
         if len(card.files) > 1:  # positions in the file repeat from file to file
             prefix = entry.split or path.stem
             part = replace(part, item_ids=[f"{prefix}_{item}" for item in part.item_ids])
         if entry.split is not None:
             part = replace(part, splits=[entry.split] * len(part.item_ids))
         parts.append(part)
+    if len({part.clips is None for part in parts}) > 1:
+        raise UserError(f"{' and '.join(map(str, files[:2]))}: must both contain clips, or neither")
     parsed = replace(join(parts), notes=_merged_notes(parts, files))
     digest = parsed.digest()
     if card.digest is not None and digest != card.digest:
@@ -44,6 +58,15 @@ def read_source(card: FileCard, files: Sequence[Path]) -> tuple[Parsed, str]:
             f"{card.digest}; restore the files, or correct the card if they changed on purpose"
         )
     return (rename_classes(parsed, card.classes) if card.classes else parsed), digest
+
+
+def _place_clips(part: Parsed, raw: Raw, entry: SourceFile) -> Parsed:
+    """The items with the name of their file in front of the place of each clip."""
+    if entry.file is None:
+        raise UserError(f"{entry.url}: contains clips, which must lie beside the card; import the file")
+    assert raw.clips is not None
+    clips = [replace(clip, place=f"{entry.file}/{clip.place}") for clip in raw.clips]
+    return replace(part, clips=clips, scales={entry.file: raw.scale} if raw.scale else {})
 
 
 def _merged_notes(parts: Sequence[Parsed], files: Sequence[Path]) -> list[str]:
@@ -66,6 +89,8 @@ def _read_file(card: FileCard, path: Path) -> Raw:
             return read_long_table(path, card)
         case FilesCard():
             return read_item_files(path, card)
+        case VideosCard():
+            return read_video_files(path, card)
         case TsCard():
             return read_ts(path, card)
         case RowsCard():
