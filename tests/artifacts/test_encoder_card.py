@@ -85,7 +85,7 @@ WEIGHTS: list[tuple[Any, str]] = [
         "unknown key weights.revison; did you mean revision?; 1 more to fix",
     ),
     ({"file": "a", "fil": "b"}, "unknown key weights.fil; did you mean file?"),
-    ({"url": "https://x", "file": "a"}, "unknown key weights.file; known: ema, sha256, url"),
+    ({"url": "https://x", "file": "a"}, "unknown key weights.file; known: ema, prefix, sha256, url"),
     ({"file": "a", "ema": "yes"}, "weights.ema: required true or false, got 'yes' (text)"),
     ({"package": {**PACKAGE, "verson": "1"}}, "unknown key weights.package.verson; did you mean version?"),
     *(

@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trajprobe.checkpoints.containers import state_dict_tensors
-from trajprobe.checkpoints.pickle_stubs import InvalidCheckpoint
+from trajprobe.checkpoints.pickle_stubs import TorchStubs
 from trajprobe.checkpoints.tensors import read_index, read_tensors
-from trajprobe.checkpoints.unpickle import BoundedReader, interpret
 from trajprobe.core.errors import UserError
+from trajprobe.core.unpickle import BoundedReader, InvalidPickle, interpret
 
 MODEST = settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -97,8 +97,10 @@ def test_changed_files(form: str, changes: list[Change], tmp_path: Path) -> None
 @given(changes=CHANGES)
 def test_changed_pickles(protocol: int, changes: list[Change]) -> None:
     try:
-        state_dict_tensors(interpret(BoundedReader(io.BytesIO(changed(PICKLES[protocol], changes)))))
-    except InvalidCheckpoint:
+        state_dict_tensors(
+            interpret(BoundedReader(io.BytesIO(changed(PICKLES[protocol], changes))), TorchStubs())
+        )
+    except InvalidPickle:
         return
 
 
@@ -106,8 +108,8 @@ def test_changed_pickles(protocol: int, changes: list[Change]) -> None:
 @given(instructions=st.binary(max_size=200))
 def test_any_bytes_as_a_pickle(instructions: bytes) -> None:
     try:
-        state_dict_tensors(interpret(BoundedReader(io.BytesIO(instructions + b"."))))
-    except InvalidCheckpoint:
+        state_dict_tensors(interpret(BoundedReader(io.BytesIO(instructions + b".")), TorchStubs()))
+    except InvalidPickle:
         return
 
 

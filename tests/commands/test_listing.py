@@ -108,11 +108,15 @@ def test_origin_and_size_on_disk_are_shown(
     listing.list_encoders()
     assert "under DVC" in capsys.readouterr().out
     (folder / "encoder.safetensors").write_bytes(bytes(2_500_000))
-    (folder / "provenance.json").write_text(json.dumps({"parameters": 625000}))
+    record = {"summary": "1 of 1 tensors", "card_sha256": "", "files": {}, "parameters": 625000}
+    (folder / "provenance.json").write_text(json.dumps(record))
     listing.list_encoders()
     shown = capsys.readouterr().out
     assert "2.5 MB" in shown
     assert "0.62 M" in shown
+    (folder / "provenance.json").write_text("{")  # damaged
+    listing.list_encoders()
+    assert " MB" not in capsys.readouterr().out
 
 
 def test_every_family_has_a_row(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,13 +1,21 @@
 """The checks on a comparison: leakage, arms at the level of noise, ceilings, penalties at the edge, frame order."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from made_pairs import HALF_COUNTS, STRONGEST, WEAKEST, Y, make_arm, make_pairs
 from trajprobe.artifacts.predictions import ArmPredictions
-from trajprobe.compare.checks import above_noise, check_contrast, fraction_at_edge, refuse_leakage, saturated
+from trajprobe.compare.checks import (
+    above_noise,
+    check_contrast,
+    fraction_at_edge,
+    refuse_leakage,
+    saturated,
+    unpinned_weights,
+)
 from trajprobe.compare.paired_predictions import Contrast
 from trajprobe.core.errors import UserError
 
@@ -85,3 +93,14 @@ def test_only_a_pretrained_arm_that_alone_sees_order_is_confounded(
     found = check_contrast(given, "e", given.contrasts["e"][0])
     assert found.confounded is confounded
     assert (found.saturated, found.at_edge) == ("neither", 0)
+
+
+def test_weights_that_no_card_pins_are_named() -> None:
+    features: dict[str, Any] = {
+        "pinned": {"provenance": {"sha256": "ab"}},
+        "hub": {"provenance": {"sha256": "cd", "first_seen": "cd"}},
+        "noise": {"provenance": {"summary": "no weights"}},
+    }
+    assert unpinned_weights(replace(make_pairs(), features=features)) == [
+        "Weights of hub: sha256 cd, as first seen; `trajprobe fetch hub` shows how to pin them."
+    ]

@@ -20,7 +20,6 @@ from trajprobe.extract.extraction import (
     encoder_arms,
     extract_settings,
     sample_clips,
-    weights_digest,
 )
 from trajprobe.extract.params import ExtractParams
 
@@ -69,16 +68,9 @@ def test_card_stands_for_what_the_card_says() -> None:
     assert chosen(["codes", "card", "mid"], ["mid", "latent"]) == ["codes", "mid", "latent"]
 
 
-def test_digests(clips: np.ndarray, tmp_path: Path) -> None:
+def test_digests(clips: np.ndarray) -> None:
     assert clips_digest(clips) != clips_digest(clips.reshape(10, 4, 2, 4, 3))
     assert clips_digest(clips) == clips_digest(np.asfortranarray(clips))
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "a.safetensors").write_bytes(b"tensors")
-    before = weights_digest(tmp_path)
-    (tmp_path / "provenance.json").write_text("{}")
-    assert weights_digest(tmp_path) == before
-    (tmp_path / "sub" / "a.safetensors").write_bytes(b"tensorz")
-    assert weights_digest(tmp_path) != before
 
 
 def identity(params: ExtractParams = PARAMS, **changes: Any) -> dict[str, Any]:
@@ -120,22 +112,20 @@ def test_an_unknown_pooling_is_refused() -> None:
         identity(PARAMS.model_copy(update={"pooling": ["avg"]}))
 
 
-def arms(folder: Path, clips: np.ndarray, seeds: list[int], **random: str) -> list[EncoderArm]:
+def arms(weights: str, clips: np.ndarray, seeds: list[int], **random: str) -> list[EncoderArm]:
     card = EncoderCard.model_validate(CARD | {"family": "resnet", "architecture": {"depth": 20}})
     features = {**CARD["features"], "random": random}
     card = EncoderCard.model_validate({**card.model_dump(), "features": features})
-    return encoder_arms(card, folder, seeds, clips, CPU)
+    return encoder_arms(card, Path("unused"), weights, seeds, clips, CPU)
 
 
-def test_what_decides_the_features_of_an_arm(clips: np.ndarray, tmp_path: Path) -> None:
-    (tmp_path / "encoder.safetensors").write_bytes(b"tensors")
-
-    def identities(*changes: Any, **random: str) -> list[dict[str, Any]]:
+def test_what_decides_the_features_of_an_arm(clips: np.ndarray) -> None:
+    def identities(*changes: Any, weights: str = "digest", **random: str) -> list[dict[str, Any]]:
         shown, seeds = changes or (clips, [5, 6])
-        return [dict(arm.identity) for arm in arms(tmp_path, shown, seeds, **random)]
+        return [dict(arm.identity) for arm in arms(weights, shown, seeds, **random)]
 
     before = identities()
-    assert [arm.name for arm in arms(tmp_path, clips, [5, 6])] == ["pretrained", "random 5", "random 6"]
+    assert [arm.name for arm in arms("digest", clips, [5, 6])] == ["pretrained", "random 5", "random 6"]
     assert len({str(one) for one in before}) == 3
     longer = identities(clips, [5, 6, 7])
     assert longer[:3] == before
@@ -143,5 +133,4 @@ def test_what_decides_the_features_of_an_arm(clips: np.ndarray, tmp_path: Path) 
     assert [one != two for one, two in zip(before, other, strict=True)] == [False, True, True]
     kept = identities(recipe="shuffled_weights")
     assert [one != two for one, two in zip(before, kept, strict=True)] == [False, True, True]
-    (tmp_path / "encoder.safetensors").write_bytes(b"tensorz")
-    assert all(one != two for one, two in zip(before, identities(), strict=True))
+    assert all(one != two for one, two in zip(before, identities(weights="other"), strict=True))

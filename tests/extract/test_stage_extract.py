@@ -16,6 +16,7 @@ from trajprobe.artifacts.clips import write_clips
 from trajprobe.artifacts.encoder_card import load_encoder_card
 from trajprobe.artifacts.features import read_features
 from trajprobe.artifacts.trajectories import items_digest
+from trajprobe.artifacts.weights import write_record
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.schema import validate
@@ -64,7 +65,7 @@ def clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     paths.weights("small").mkdir()
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, paths.weights("small") / open_magvit2.FILE)
-    (paths.weights("small") / "provenance.json").write_text('{"summary": "made up for a test"}')
+    record()
     made = np.random.default_rng(0).integers(0, 256, (COUNT, 5, 16, 16, 3), dtype=np.uint8)
     write_clips(paths.VIDEOS, made.shape, [made], items=ITEMS, drawn={})
     return made
@@ -73,6 +74,11 @@ def clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
 def write_card(**changes: object) -> None:
     paths.encoder_card("small").parent.mkdir(parents=True, exist_ok=True)
     paths.encoder_card("small").write_text(yaml.safe_dump({**CARD, **changes}))
+
+
+def record() -> None:
+    """Make the weights that are there those of the card that is there, as `fetch` would."""
+    write_record({"summary": "made up for a test"}, load_encoder_card("small"), paths.weights("small"))
 
 
 def forget_the_cache() -> None:
@@ -183,8 +189,34 @@ def test_what_does_not_fit_is_one_line(clips: np.ndarray) -> None:
 
 def test_missing_or_wrong_weights_are_one_line(clips: np.ndarray) -> None:
     write_card(architecture={**CARD["architecture"], "channels": 8})  # type: ignore[dict-item]
+    with pytest.raises(UserError, match="weights: was fetched for another card"):
+        extract()
+    record()
     with pytest.raises(UserError, match="missing, unexpected or misshapen"):
         extract()
     paths.weights("small").rename("elsewhere")
     with pytest.raises(UserError, match="weights: is missing; run `dvc repro fetch@small`"):
+        extract()
+
+
+@pytest.mark.parametrize(
+    "family", ["transnetv2", "resnet", "light_asd", "stem", "transformers", "open_magvit2"]
+)
+def test_damaged_weights_are_refused_before_anything_is_read(family: str, clips: np.ndarray) -> None:
+    """Each family would fail in its own way, or compute with a flipped bit; all say the same, before torch does."""
+    write_card(family=family)
+    record()
+    file = paths.weights("small") / open_magvit2.FILE
+    whole = file.read_bytes()
+    paths.VIDEOS.rename("elsewhere.zarr")
+    with pytest.raises(UserError, match=r"videos.zarr"):
+        extract()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    remedy = r"run `dvc checkout --force models/small/weights` or `dvc repro fetch@small`"
+    with pytest.raises(
+        UserError, match=rf"encoder.safetensors: is not what was fetched: .*, found sha.*; {remedy}"
+    ):
+        extract()
+    file.unlink()
+    with pytest.raises(UserError, match=r"expected sha256 .*, found no such file; run"):
         extract()

@@ -57,12 +57,22 @@ def test_values_that_cannot_be_are_refused(name: str, values: list[float], messa
         ValueCheck("here").add(name, np.array(values, np.float32))
 
 
-def test_zeros_are_refused_only_if_there_is_nothing_else() -> None:
+def test_weights_without_variation_are_refused_and_a_part_of_them_is_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     check = ValueCheck("here")
-    for name in ("bias", "bn.running_var"):
-        check.add(name, np.zeros(3, np.float32))
-    check.add("empty", np.zeros(0, np.float32))
-    with pytest.raises(UserError, match=r"^here: all its values are zero"):
-        check.finish()
-    check.add("weight", np.array([0, -1e-9], np.float32))
+    check.add("empty", np.zeros((0, 3), np.float32))
     check.finish()
+    check.add("conv.weight", np.zeros((2, 3), np.float32))
+    check.add("bn.weight", np.ones(3, np.float32))
+    check.add("bn.running_var", np.zeros(3, np.float32))
+    with pytest.raises(
+        UserError, match=r"^here: no tensor has two different values \(conv.weight is 0 throughout\); "
+    ):
+        check.finish()
+    assert not caplog.records
+    check.add("fc.weight", np.array([[0, -1e-9]], np.float32))
+    check.finish()
+    assert caplog.messages == [
+        "here: 1 of its tensors have one value throughout (conv.weight: 0): is the file whole?"
+    ]

@@ -4,6 +4,7 @@ the library would continue or stay silent; every mistake of a user is one line w
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 import tiny_hub
 from servers import Server
-from trajprobe.artifacts.encoder_card import EncoderCard, load_encoder_card
+from trajprobe.artifacts.encoder_card import EncoderCard, HubWeights, load_encoder_card
 from trajprobe.core.errors import UserError
 from trajprobe.core.files import sha256
 from trajprobe.encoders.transformers import encoder as hub_vision
@@ -259,6 +260,7 @@ CARDS: list[tuple[dict[str, Any], str]] = [
     ({"weights": {"hub": "a/b", "file": "model.safetensors"}}, "reads a whole repository"),
     ({"weights": "none"}, "reads a whole repository"),
     ({"weights": {"hub": "a/b", "ema": False}}, "weights.ema: is not for the family transformers"),
+    ({"weights": {"hub": "a/b", "prefix": "net."}}, "weights.prefix: is not for the family transformers"),
     ({"weights": {"file": "/no/such/folder"}}, "there is no such folder"),
     (
         {"input": {"size": 64}},
@@ -383,7 +385,7 @@ def test_values_that_cannot_be_are_refused(checkpoint: Checkpoint) -> None:
     checkpoint.edit(lambda tensors: tensors[f"{BLOCK}.output.dense.bias"].fill_(torch.nan))
     assert "encoder.layer.1.output.dense.bias has 16 NaN or infinite values of 16" in checkpoint.refusal()
     checkpoint.edit(lambda tensors: [tensor.zero_() for tensor in tensors.values()])
-    assert "all its values are zero" in checkpoint.refusal()
+    assert "no tensor has two different values" in checkpoint.refusal()
 
 
 @pytest.fixture
@@ -398,6 +400,62 @@ def test_a_gated_repository_without_a_token(hub: Server, checkpoint: Checkpoint)
     message = checkpoint.refusal(checkpoint.with_card(weights={"hub": "someone/gated", "file": None}))
     assert "access is gated and no token is set" in message
     assert "HF_TOKEN" in message
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "message"),
+    [
+        (  # as OpenGVLab/VideoMAEv2-Base has it
+            "config.json",
+            {"model_type": "VideoMAEv2_Base", "auto_map": {"AutoModel": "modeling_videomaev2.VideoMAEv2"}},
+            "the model type 'VideoMAEv2_Base' is code in its repository (auto_map), which is never run; take a model",
+        ),
+        (
+            "config.json",
+            {"model_type": ["x"], "auto_map": {}},
+            "the model type ['x'] is code in its repository",
+        ),
+        ("config.json", {"model_type": "vjepa21"}, "cannot build a model from it"),
+        (  # as facebook/dinov3-vitb16-pretrain-lvd1689m has it
+            "preprocessor_config.json",
+            {"image_processor_type": "DINOv3ViTImageProcessorFast"},
+            "the steps of 'DINOv3ViTImageProcessorFast' are not implemented here",
+        ),
+    ],
+)
+def test_what_cannot_be_loaded_is_refused_before_its_tensors_are_downloaded(
+    file: str, changes: dict[str, Any], message: str, hub: Server, checkpoint: Checkpoint
+) -> None:
+    checkpoint.configure(file, **changes)
+    hub.put_model("someone/new", {path.name: path for path in checkpoint.published.iterdir()})
+    card = checkpoint.card.model_copy(update={"weights": HubWeights(hub="someone/new")})
+    assert message in checkpoint.refusal(card)
+    assert [request for request in hub.requests if file in str(request)]
+    assert not [request for request in hub.requests if "safetensors" in str(request)]
+
+
+def test_a_known_model_with_code_beside_it_runs_without_it(checkpoint: Checkpoint) -> None:
+    code = "raise SystemExit('run')"
+    (checkpoint.published / "modeling.py").write_text(code)
+    checkpoint.configure(auto_map={"AutoConfig": "modeling.Config", "AutoModel": "modeling.Model"})
+    assert fetch(checkpoint.card, checkpoint.weights)["tensors"]["unused"] > 0
+
+
+@pytest.mark.parametrize(("file", "library"), [("flax_model.msgpack", "flax"), ("tf_model.h5", "tf")])
+def test_weights_of_another_framework_only(file: str, library: str, checkpoint: Checkpoint) -> None:
+    (checkpoint.published / "model.safetensors").rename(checkpoint.published / file)
+    message = checkpoint.refusal()
+    assert f"it has {file}, which transformers 4 converts: `python -c '" in message
+    (line,) = re.findall("`(python -c .+?)`", message)
+    code = shlex.split(line)[2]
+    compile(code, "line", "exec")
+    assert f'from_pretrained("{checkpoint.published}", from_{library}=True)' in code
+
+
+def test_a_folder_of_tensorflow(checkpoint: Checkpoint) -> None:
+    (checkpoint.published / "model.safetensors").unlink()
+    (checkpoint.published / "saved_model.pb").write_bytes(b"\x08\x01\x12")
+    assert "it is a TensorFlow SavedModel; take the torch checkpoint" in checkpoint.refusal()
 
 
 def test_a_hub_that_is_offline(

@@ -32,14 +32,17 @@ def lit_ema(head: str = "") -> dict[str, tuple[int, ...]]:
 
 
 def find(
-    shapes: dict[str, tuple[int, ...]], ema: bool | None = None, equal: bool = False
+    shapes: dict[str, tuple[int, ...]],
+    ema: bool | None = None,
+    equal: bool = False,
+    prefix: str | None = None,
 ) -> tuple[Naming, str | None]:
-    return find_naming(index_of(shapes), EXPECTED, ema, lambda one, other: equal, "file")
+    return find_naming(index_of(shapes), EXPECTED, ema, prefix, lambda one, other: equal, "file")
 
 
-def refusal(shapes: dict[str, tuple[int, ...]], ema: bool | None = None) -> str:
+def refusal(shapes: dict[str, tuple[int, ...]], ema: bool | None = None, prefix: str | None = None) -> str:
     with pytest.raises(UserError) as error:
-        find(shapes, ema)
+        find(shapes, ema, prefix=prefix)
     return str(error.value)
 
 
@@ -72,12 +75,22 @@ def test_names_that_are_the_same_without_dots_are_not_guessed() -> None:
     expected = {"a.bc": (1,), "ab.c": (1,)}
     shapes = {"model_ema.abc": (1,), "model_ema.decay": ()}
     with pytest.raises(UserError, match="not named like"):
-        find_naming(index_of(shapes), expected, None, lambda one, other: True, "file")
+        find_naming(index_of(shapes), expected, None, None, lambda one, other: True, "file")
 
 
 def test_two_different_copies_are_refused() -> None:
     shapes = named("module.", "model.module.")
-    assert "two different copies of the encoder, module.* and model.module.*; save" in refusal(shapes)
+    assert (
+        "two different copies of the encoder, module.* and model.module.*; choose one in the card's weights: "
+        "`prefix: module.` or `prefix: model.module.`"
+    ) in refusal(shapes)
+    assert (
+        find(shapes, prefix="model.module")
+        == find(shapes, prefix="model.module.")
+        == (Naming("model.module."), None)
+    )
+    assert find(named("", "module."), prefix="") == (Naming(""), None)
+    assert '`prefix: ""` or' in refusal(named("", "module."))
     assert find(shapes, equal=True) == (Naming("module."), None)
     assert find(shapes | {"module.norm.0.bias": (5,)}) == (
         Naming("model.module."),
@@ -85,9 +98,20 @@ def test_two_different_copies_are_refused() -> None:
     )  # one has other shapes
 
 
-def test_unknown_prefixes_come_after_known_ones() -> None:
+def test_a_prefix_that_is_not_there_is_answered_with_those_that_are() -> None:
+    assert (
+        "has no tensor of the encoder under `prefix: net.` in the card's weights; prefixes with tensors of its names: "
+        "model. (3 tensors), other. (1 tensors)"
+    ) in refusal({**named("model."), "other.encoder.scale": ()}, prefix="net.")
+    assert "tensors of its names: none" in refusal({"a": (1,)}, prefix="net.")
+
+
+def test_unknown_prefixes_are_found_and_never_silently_left_out() -> None:
     assert find({**OTHER, **named("net.visual.")}) == (Naming("net.visual."), None)
     assert find(named("decoder.", "encoder.")) == (Naming("encoder."), None)
+    assert find(named("decoder.")) == (Naming("decoder."), None)
+    assert "copies of the encoder, model.* and teacher.*; choose" in refusal(named("teacher.", "model."))
+    assert find(named("a.", "model."), equal=True) == (Naming("model."), None)
     assert "two different copies of the encoder, student.* and teacher.*" in refusal(
         named("teacher.", "student.")
     )
@@ -110,6 +134,11 @@ def test_names_that_do_not_fit_are_shown() -> None:
         r"its 3 tensors \(backbone.stem.weight, .*\) are not named like the encoder's 3 \(conv.weight, .*\); check "
         "`family`, `architecture` and `weights`",
         refusal({f"backbone.{name}": (7,) for name in ("stem.weight", "stem.bias", "head.weight")}),
+    )
+    few = {"backbone.conv.weight": (4, 3), "backbone.x": (1,)}
+    assert (
+        "(conv.weight, norm.0.bias, encoder.scale), of which `prefix: backbone.` gives 1; check"
+        in refusal(few)
     )
     assert "are not named like" in refusal({"model." * 1_000_000 + "conv.weight": (4, 3)})
     # Most of them are left to the audit, which lists what differs.

@@ -16,7 +16,8 @@ import safetensors.torch
 import torch
 import yaml
 
-from servers import Cut, Server
+from servers import COMMIT, Cut, Server
+from trajprobe.artifacts import weights
 from trajprobe.core.errors import UserError
 from trajprobe.fetch import provenance, stage
 from trajprobe.fetch.resolve import UNVERIFIED, ResolvedWeights
@@ -60,13 +61,18 @@ def untouched() -> dict[Path, tuple[int, int]]:
     return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in WEIGHTS.iterdir()}
 
 
+def said(drop_downloads: bool = False) -> str:
+    """The first line of what the stage says."""
+    return stage.run("cifar", drop_downloads).partition("\n")[0]
+
+
 def record() -> dict[str, Any]:
     return dict(json.loads(RECORD.read_text(encoding="utf-8")))
 
 
 def test_weights_and_their_record(card: Card, server: Server) -> None:
     server.faults[PATH].append(Cut(300_000))
-    assert stage.run("cifar") == MADE
+    assert said() == MADE
     first = written()
     assert set(first) == {"encoder.safetensors", "provenance.json"}
     digest = hashlib.sha256(first["encoder.safetensors"]).hexdigest()
@@ -77,7 +83,7 @@ def test_weights_and_their_record(card: Card, server: Server) -> None:
     for name, tensor in safetensors.torch.load(first["encoder.safetensors"]).items():
         assert torch.equal(tensor, original[f"module.{name}"])
     RECORD.unlink()
-    assert stage.run("cifar") == MADE
+    assert said() == MADE
     assert written() == first
     assert len(server.gets(PATH)) == 2  # the one that was cut, and the rest
 
@@ -90,7 +96,7 @@ def test_what_still_fits_is_kept_without_a_request_and_without_torch(card: Card,
         "assert not {'torch', 'transformers', 'huggingface_hub'} & set(sys.modules)"
     )
     output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    assert output.strip() == UNCHANGED
+    assert output.splitlines()[0] == UNCHANGED
     assert untouched() == before
     assert len(server.requests) == asked
 
@@ -106,11 +112,11 @@ def test_only_what_decides_the_weights_in_the_card_has_them_fetched_again(card: 
         {"weights": card["weights"] | {"sha256": DIGEST}},  # what is there already
     ):
         write(card | change)
-        assert stage.run("cifar") == UNCHANGED
+        assert said() == UNCHANGED
     elsewhere = server.put("/elsewhere/other.th", CHECKPOINT.read_bytes())
     for change in ({"licence": "MIT"}, {"weights": {"url": elsewhere}}):
         write(card | change)
-        assert stage.run("cifar") == MADE
+        assert said() == MADE
     assert record()["source"] == elsewhere
     write(card | {"architecture": {"depth": 32}})
     with pytest.raises(UserError, match="missing"):
@@ -139,29 +145,29 @@ def test_damaged_weights_are_made_again(damage: str, card: Card) -> None:
     stage.run("cifar")
     first = written()
     DAMAGES[damage]()
-    assert stage.run("cifar") == MADE
+    assert said() == MADE
     assert written() == first
 
 
 def test_a_new_format_has_all_weights_made_again(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
     stage.run("cifar")
-    monkeypatch.setattr(provenance, "FORMAT", provenance.FORMAT + 1)
-    assert stage.run("cifar") == MADE
+    monkeypatch.setattr(weights, "FORMAT", weights.FORMAT + 1)
+    assert said() == MADE
 
 
 def test_a_local_source_is_compared_while_it_is_there(card: Card, server: Server) -> None:
     local = Path("models/cifar/pretrained.th")
     local.write_bytes(CHECKPOINT.read_bytes())
     write(card | {"weights": {"file": str(local)}})
-    assert stage.run("cifar") == MADE
-    assert stage.run("cifar") == UNCHANGED
+    assert said() == MADE
+    assert said() == UNCHANGED
     state = torch.load(local, map_location="cpu")
     torch.save({"state_dict": {n: t + 0.125 for n, t in state["state_dict"].items()}}, local)
-    assert stage.run("cifar") == MADE
+    assert said() == MADE
     found = safetensors.torch.load_file(WEIGHTS / "encoder.safetensors")["conv1.weight"]
     assert torch.equal(found, state["state_dict"]["module.conv1.weight"] + 0.125)
     local.unlink()
-    assert stage.run("cifar") == UNCHANGED
+    assert said() == UNCHANGED
     assert not server.requests
 
 
@@ -171,12 +177,60 @@ def test_bytes_of_a_mirror_are_not_recorded_as_the_pinned_revision(
     monkeypatch.setenv("TRAJPROBE_MIRROR", str(CHECKPOINT.parent))
     weights = {"hub": "someone/cifar", "file": CHECKPOINT.name, "revision": "v1"}
     write(card | {"weights": weights})
-    assert stage.run("cifar") == MADE
+    assert said() == MADE
     assert record()["revision"] == UNVERIFIED
-    assert stage.run("cifar") == UNCHANGED
+    assert said() == UNCHANGED
     write(card | {"weights": weights | {"sha256": DIGEST}})
-    assert stage.run("cifar") == MADE  # the record is corrected
+    assert said() == MADE  # the record is corrected
     assert record()["revision"] == "v1"
+
+
+def paste(lines: str) -> None:
+    """Put the lines that the stage printed under `weights` into the card, as a user would."""
+    path = Path("models/cifar/card.yaml")
+    path.write_text(path.read_text().replace("weights:\n", f"weights:\n{lines}\n"))
+
+
+def test_the_lines_that_pin_weights_are_those_of_what_came(card: Card, server: Server) -> None:
+    first, heading, lines = stage.run("cifar").split("\n", 2)
+    assert first == MADE
+    assert heading == "the card pins none; to pin these, add to `weights` in models/cifar/card.yaml:"
+    assert lines == f"  sha256: {DIGEST}"
+    paste(lines)
+    asked = len(server.requests)
+    assert stage.run("cifar") == UNCHANGED  # and nothing more
+    assert len(server.requests) == asked
+
+
+def test_a_commit_that_is_pinned_later_is_not_fetched_again(
+    card: Card, server: Server, download_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither for the weights that are there nor for another encoder that reads the same file."""
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    server.put_model("someone/cifar", {CHECKPOINT.name: CHECKPOINT})
+    write(card | {"weights": {"hub": "someone/cifar", "file": CHECKPOINT.name}})
+    _, _, lines = stage.run("cifar").split("\n", 2)
+    assert lines == f"  revision: {COMMIT}\n  sha256: {DIGEST}"
+    paste(lines.split("\n")[0])
+    asked = len(server.requests)
+    assert stage.run("cifar") == UNCHANGED
+    RECORD.unlink()
+    assert stage.run("cifar") == MADE
+    assert len(server.requests) == asked
+    assert record()["revision"] == COMMIT
+    assert stage.run("cifar", drop_downloads=True) == UNCHANGED
+    assert not [*download_cache.rglob("*.th")]
+    RECORD.unlink()
+    assert stage.run("cifar") == MADE
+    assert len(server.requests) > asked
+
+
+def test_a_mirror_gives_a_digest_but_no_revision_to_pin(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAJPROBE_MIRROR", str(CHECKPOINT.parent))
+    write(card | {"weights": {"hub": "someone/cifar", "file": CHECKPOINT.name}})
+    _, heading, lines = stage.run("cifar").split("\n", 2)
+    assert "to pin these (a mirror brought them, and nothing vouches for it), add" in heading
+    assert lines == f"  sha256: {DIGEST}"
 
 
 def test_a_failure_leaves_what_was_there(card: Card) -> None:
@@ -192,11 +246,11 @@ def test_a_failure_leaves_what_was_there(card: Card) -> None:
 def test_the_original_can_be_dropped(card: Card, download_cache: Path, server: Server) -> None:
     stage.run("cifar")
     assert [*download_cache.rglob("*.th")]
-    assert stage.run("cifar", drop_downloads=True) == UNCHANGED
+    assert said(drop_downloads=True) == UNCHANGED
     assert not [*download_cache.rglob("*.th")]
     # Its digest is remembered.
     server.put(PATH, b"something else")
-    assert stage.run("cifar") == UNCHANGED
+    assert said() == UNCHANGED
     RECORD.unlink()
     with pytest.raises(UserError, match="first seen as"):
         stage.run("cifar")
@@ -206,7 +260,7 @@ def test_an_encoder_without_weights(card: Card) -> None:
     write(card | {"family": "placeholder", "weights": "none", "architecture": {"width": 8}})
     assert stage.run("cifar", drop_downloads=True) == "cifar: no weights: seeded noise"
     assert set(written()) == {"provenance.json"}
-    assert stage.run("cifar") == "cifar: unchanged, no weights: seeded noise"
+    assert said() == "cifar: unchanged, no weights: seeded noise"
 
 
 def test_the_record_of_an_origin() -> None:

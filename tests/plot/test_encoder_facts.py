@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from trajprobe.artifacts.encoder_card import EncoderCard
-from trajprobe.plot.encoder_facts import describe_encoder, weight_lines
+from trajprobe.plot.encoder_facts import describe_encoder
 
 
 def metadata(ratios: Mapping[str, float], **features: Any) -> dict[str, Any]:
@@ -31,13 +31,6 @@ def metadata(ratios: Mapping[str, float], **features: Any) -> dict[str, Any]:
         "poolings": ["mean"],
         "order": {arm: {"last/mean": {"shuffled": ratio}} for arm, ratio in ratios.items()},
     }
-
-
-def test_weights_are_identified_by_content_and_origin() -> None:
-    provenance = {"summary": "133 of 133 tensors", "source": "hub", "revision": "1f2e", "sha256": "ab"}
-    assert weight_lines(provenance) == ["133 of 133 tensors", "hub · 1f2e", "sha256 ab"]
-    assert weight_lines({"summary": "no weights: seeded noise"}) == ["no weights: seeded noise"]
-    assert weight_lines({"summary": "recipe", "source": "card", "revision": None}) == ["recipe", "card"]
 
 
 def test_an_encoder_is_described() -> None:

@@ -33,8 +33,9 @@ class HubWeights(Section):
     """A repository on the Hugging Face Hub: one `file` of it, or (None) the files that transformers reads.
 
     sha256: of the file; for a repository, of the lines "<sha256>  <name>" of its files (as `sha256sum` prints them).
-    ema: true takes weights averaged over training, false raw ones; None averaged ones if there are any that fit. Not
-    for the family transformers.
+    ema: true takes weights averaged over training, false raw ones; None averaged ones if there are any that fit.
+    prefix: before the names of the encoder's tensors, where the file has several copies; None finds it. Neither is for
+    the family transformers.
     """
 
     hub: str
@@ -42,14 +43,16 @@ class HubWeights(Section):
     revision: str | None = None
     sha256: Sha256 | None = None
     ema: bool | None = None
+    prefix: str | None = None
 
 
 class UrlWeights(Section):
-    """A file at a public address; sha256 and ema as above."""
+    """A file at a public address; other keys as above."""
 
     url: str
     sha256: Sha256 | None = None
     ema: bool | None = None
+    prefix: str | None = None
 
 
 class SeenItems(Section):
@@ -60,7 +63,7 @@ class SeenItems(Section):
 
 
 class FileWeights(Section):
-    """A file or folder on this machine, relative to the repository's root or absolute; sha256 and ema as above.
+    """A file or folder on this machine, relative to the repository's root or absolute; other keys as above.
 
     seen_items: recordings that the pretraining saw, so that a study that holds them out is marked; `trajprobe pretrain`
     writes it.
@@ -69,6 +72,7 @@ class FileWeights(Section):
     file: str
     sha256: Sha256 | None = None
     ema: bool | None = None
+    prefix: str | None = None
     seen_items: SeenItems | None = None
 
 
@@ -81,11 +85,12 @@ class PackagedFile(Section):
 
 
 class PackageWeights(Section):
-    """A file inside a Python package, which is neither installed nor run; sha256 (of the file) and ema as above."""
+    """A file inside a Python package, which is neither installed nor run; other keys as above."""
 
     package: PackagedFile
     sha256: Sha256 | None = None
     ema: bool | None = None
+    prefix: str | None = None
 
 
 def _origin(weights: Any) -> str | None:

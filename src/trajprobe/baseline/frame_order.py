@@ -11,7 +11,6 @@ against the pretrained arm's own accuracy, and every arm would cost as much as t
 """
 
 import hashlib
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,11 +18,11 @@ import numpy as np
 from trajprobe.artifacts.clips import Clips
 from trajprobe.artifacts.encoder_card import load_encoder_card
 from trajprobe.artifacts.predictions import Arm
+from trajprobe.artifacts.weights import load_record
 from trajprobe.baseline.costs import stopwatch
 from trajprobe.baseline.probed import probe_features
 from trajprobe.baseline.task import BASELINE, Outcome, Task
 from trajprobe.core import paths
-from trajprobe.core.errors import UserError
 from trajprobe.core.progress import progress
 from trajprobe.encoders.registry import resolve_device
 from trajprobe.extract.extraction import (
@@ -72,10 +71,8 @@ def frame_orders(kind: str, item_ids: Sequence[str], frames: int, seed: int) -> 
 
 def rearranged(task: Task) -> Outcome:
     """The outcome of `task.name`: static, shuffled or reversed. Raises UserError as the stage `extract` does."""
-    card, weights = load_encoder_card(task.encoder), paths.weights(task.encoder)
-    if not (weights / "provenance.json").is_file():
-        raise UserError(f"{weights}: is missing; run `dvc repro fetch@{task.encoder}`")
-    provenance = json.loads((weights / "provenance.json").read_text(encoding="utf-8"))
+    card = load_encoder_card(task.encoder)
+    provenance, weights = load_record(card)
     layer = chosen(task.extract.layer, card.features.layer)[0]
     pooling = chosen(task.extract.pooling, card.features.pooling)[0]
     headline = task.extract.model_copy(update={"layer": [layer], "pooling": [pooling]})
@@ -83,7 +80,7 @@ def rearranged(task: Task) -> Outcome:
     clips = task.clips()
     orders = frame_orders(task.name, task.items.item_ids, clips.shape[1], task.settings.seed)
     shown = RearrangedClips(clips, orders)
-    (arm,) = encoder_arms(card, weights, [], shown, settings.device)
+    (arm,) = encoder_arms(card, paths.weights(task.encoder), weights, [], shown, settings.device)
     cache = ShardCache(paths.cache_folder() / "features")
     with progress(
         f"baseline {task.name}: {task.encoder} on {settings.device}", len(orders), "clips"

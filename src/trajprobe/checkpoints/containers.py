@@ -11,16 +11,24 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from trajprobe.checkpoints.pickle_stubs import MOST_AXES, InvalidCheckpoint, Storage, View
+from trajprobe.checkpoints.other_formats import (
+    HEAD,
+    no_tensors,
+    other_pickle,
+    recognise,
+    recognise_archive,
+    whole_model,
+)
+from trajprobe.checkpoints.pickle_stubs import MOST_AXES, Instance, InvalidCheckpoint, TorchStubs, View
 from trajprobe.checkpoints.storage import ITEM_SIZES, Block, TensorSpec, check_block, row_major
-from trajprobe.checkpoints.unpickle import LARGEST_PICKLE, BoundedReader, interpret
 from trajprobe.core.tensor_file import DTYPES
+from trajprobe.core.unpickle import LARGEST_PICKLE, BoundedReader, interpret
 
 # From torch/serialization.py: the first value of the stream format, and the version of all its files.
 STREAM_MAGIC = 0x1950A86A20F9469CFC6C
 STREAM_VERSION = 1001
 
-LARGEST_HEADER = 16 << 20  # bytes, of safetensors; a tensor takes about 100
+LARGEST_HEADER = 16 << 20  # bytes, of safetensors and of a zip file's directory; a tensor takes about 100
 
 # Keys under which checkpoints keep the weights, and averaged copies, beside epochs, optimizers and settings.
 WEIGHTS_UNDER = ("state_dict", "model_state_dict", "model")
@@ -35,34 +43,29 @@ DEEPEST = 32  # mappings inside mappings
 def index(path: Path) -> dict[str, TensorSpec]:
     """The tensors of a checkpoint and their places in the file, by name. Raises InvalidCheckpoint if it is damaged.
 
-    A tensor of unknown dtype is kept unchecked: what is not requested need not be understood.
+    A tensor of unknown dtype is kept unchecked: what is not requested need not be understood. Raises OtherFormat for a
+    file of another kind.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
-        head = file.read(64)
+        head = file.read(HEAD)
         file.seek(0)
         if head.startswith(b"PK\x03\x04"):
             specs = _zip(file, size)
-        elif head[8:9] == b"{":
-            specs = _safetensors(file, size)
         elif head.startswith(b"\x80"):
             specs = _stream(file, size)
+        elif head[8:9] == b"{" and (_header_length(head) <= LARGEST_HEADER or recognise(head) is None):
+            specs = _safetensors(file, size)
+        elif other := recognise(head):
+            raise other
         else:
-            raise InvalidCheckpoint(_other_file(head))
+            raise InvalidCheckpoint(
+                "it is neither a torch checkpoint nor safetensors" if head else "it is empty"
+            )
     for name, spec in specs.items():
         if spec.dtype in ITEM_SIZES:
             spec.check(name)
     return specs
-
-
-def _other_file(head: bytes) -> str:
-    if head.startswith(b"version https://git-lfs"):
-        return "it is a Git LFS pointer instead of the file; fetch the file (git lfs pull)"
-    if head.lstrip().startswith(b"<"):
-        return "it is a web page"
-    if not head:
-        return "it is empty"
-    return "it is neither a torch checkpoint nor safetensors"
 
 
 class _BoundedFile:
@@ -74,7 +77,7 @@ class _BoundedFile:
         self.seek, self.tell, self.file = file.seek, file.tell, file
 
     def read(self, size: int = -1) -> bytes:
-        if size > LARGEST_PICKLE:
+        if size > LARGEST_HEADER:
             raise ValueError("too large")
         return self.file.read(self.LARGEST_END if size < 0 else size)
 
@@ -93,6 +96,8 @@ def _zip(file: BinaryIO, size: int) -> dict[str, TensorSpec]:
         struct.error,
     ) as error:
         raise InvalidCheckpoint(f"its zip directory is damaged or cut off ({type(error).__name__})") from None
+    if other := recognise_archive(entries):
+        raise other
     pickles = [name for name in entries if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(pickles) != 1:
         raise InvalidCheckpoint("it is a zip file without a torch checkpoint in it")
@@ -113,7 +118,7 @@ def _zip(file: BinaryIO, size: int) -> dict[str, TensorSpec]:
 
     if f"{folder}byteorder" in entries and content(f"{folder}byteorder") != b"little":
         raise InvalidCheckpoint("it was written on a big-endian machine; load and save it with torch first")
-    views = state_dict_tensors(interpret(BoundedReader(BytesIO(content(pickles[0])))))
+    views = state_dict_tensors(interpret(BoundedReader(BytesIO(content(pickles[0]))), TorchStubs()))
     return {name: _spec(view, block(f"{folder}data/{view.storage.key}")) for name, view in views.items()}
 
 
@@ -142,21 +147,20 @@ def _stored(file: BinaryIO, entry: zipfile.ZipInfo, size: int) -> Block:
 def _stream(file: BinaryIO, size: int) -> dict[str, TensorSpec]:
     """torch.save before 1.6: pickles of a magic number, a version, the machine, the object and the storages' keys;
     then, in the order of the keys, the number of elements and the elements of each storage."""
-    reader = BoundedReader(file)
-    if interpret(reader) != STREAM_MAGIC or interpret(reader) != STREAM_VERSION:
-        raise InvalidCheckpoint("it is a pickle, but not one of torch.save")
-    machine = interpret(reader)
+    reader, stubs = BoundedReader(file), TorchStubs()
+    if interpret(reader, stubs) != STREAM_MAGIC or interpret(reader, stubs) != STREAM_VERSION:
+        raise other_pickle()
+    machine = interpret(reader, stubs)
     if not isinstance(machine, dict) or machine.get("little_endian") is not True:
         raise InvalidCheckpoint("it was written on a big-endian machine; load and save it with torch first")
-    storages: dict[str, Storage] = {}
-    views = state_dict_tensors(interpret(reader, storages))
-    keys = interpret(reader)
+    views = state_dict_tensors(interpret(reader, stubs))
+    keys = interpret(reader, stubs)
     if not isinstance(keys, list):
         raise InvalidCheckpoint("its list of storages is damaged")
     blocks: dict[str, Block] = {}
     position = file.tell()
     for key in keys:
-        storage = storages.get(key) if isinstance(key, str) else None
+        storage = stubs.storages.get(key) if isinstance(key, str) else None
         file.seek(position)
         if storage is None or int.from_bytes(file.read(8), "little") != storage.count:
             raise InvalidCheckpoint("its list of storages is damaged, or it is cut off")
@@ -187,7 +191,10 @@ def state_dict_tensors(value: Any) -> dict[str, View]:
         found = next(iter(filled.values())) if single else _flatten(value)
         if found:
             return found
-    raise InvalidCheckpoint("it holds no mapping from names to tensors")
+    for key, item in value.items() if isinstance(value, dict) else [(None, value)]:
+        if isinstance(item, Instance) and item.is_module:
+            raise whole_model(item.kind, key)
+    raise no_tensors()
 
 
 def _flatten(mapping: dict[Any, Any]) -> dict[str, View]:
@@ -215,9 +222,13 @@ def _flatten(mapping: dict[Any, Any]) -> dict[str, View]:
     return found
 
 
+def _header_length(head: bytes) -> int:
+    return int.from_bytes(head[:8], "little")
+
+
 def _safetensors(file: BinaryIO, size: int) -> dict[str, TensorSpec]:
     """https://huggingface.co/docs/safetensors: the header's length, a JSON header, the values."""
-    length = int.from_bytes(file.read(8), "little")
+    length = _header_length(file.read(8))
     if length > min(size - 8, LARGEST_HEADER):
         raise InvalidCheckpoint("it is cut off, or its header is damaged")
     try:

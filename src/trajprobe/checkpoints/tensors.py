@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trajprobe.checkpoints.containers import index
+from trajprobe.checkpoints.other_formats import OtherFormat
 from trajprobe.checkpoints.pickle_stubs import InvalidCheckpoint
 from trajprobe.checkpoints.storage import Block, TensorSpec, check_block, read_bits
 from trajprobe.core.errors import UserError
+from trajprobe.core.unpickle import InvalidPickle
 
 if TYPE_CHECKING:
     import torch
@@ -98,7 +100,11 @@ def read_tensors(path: Path | str, names: Iterable[str]) -> "dict[str, torch.Ten
 def _user_errors(path: Path | str) -> Iterator[None]:
     try:
         yield
-    except InvalidCheckpoint as error:
+    except OtherFormat as error:
+        raise UserError(
+            f"{path}: not readable as a checkpoint: {error}; {error.remedy.for_file(path)}"
+        ) from None
+    except InvalidPickle as error:
         raise UserError(
             f"{path}: not readable as a checkpoint: {error}; get a fresh copy, or name another file in the card"
         ) from None

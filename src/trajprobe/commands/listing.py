@@ -3,7 +3,6 @@
 `console` is also where the other commands print their tables.
 """
 
-import json
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -19,6 +18,7 @@ from trajprobe.artifacts.encoder_card import (
     UrlWeights,
     load_encoder_card,
 )
+from trajprobe.artifacts.weights import read_record
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 
@@ -95,9 +95,9 @@ def _origin(card: EncoderCard) -> str:
 def _on_disk(encoder: str) -> tuple[str, str]:
     """The size of what `fetch` made, and its number of parameters; dashes if there is nothing yet."""
     folder = paths.weights(encoder)
-    record = folder / "provenance.json"
-    if not record.is_file():
+    record = read_record(folder)
+    if record is None:
         return "-", "-"
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    parameters = json.loads(record.read_text(encoding="utf-8")).get("parameters")
+    parameters = record.get("parameters")
     return f"{size / 1e6:.1f} MB", f"{parameters / 1e6:.2g} M" if parameters else "-"

@@ -69,6 +69,18 @@ def refuse_leakage(paired: PairedPredictions) -> None:
         )
 
 
+def unpinned_weights(paired: PairedPredictions) -> list[str]:
+    """A sentence for each encoder whose card does not say which weights were meant, with the digest of those used."""
+    seen = {
+        name: metadata.get("provenance", {}).get("first_seen") for name, metadata in paired.features.items()
+    }
+    return [
+        f"Weights of {name}: sha256 {digest}, as first seen; `trajprobe fetch {name}` shows how to pin them."
+        for name, digest in seen.items()
+        if digest
+    ]
+
+
 def above_noise(paired: PairedPredictions, arms: Sequence[ArmPredictions]) -> bool:
     """Whether the arms' mean accuracy exceeds that of hash noise (or chance, without that control)."""
     noise = paired.controls.get(HASH_NOISE)

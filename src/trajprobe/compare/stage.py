@@ -13,7 +13,7 @@ from trajprobe.artifacts.metrics import (
 )
 from trajprobe.artifacts.predictions import read_predictions
 from trajprobe.compare import tables
-from trajprobe.compare.checks import refuse_leakage
+from trajprobe.compare.checks import refuse_leakage, unpinned_weights
 from trajprobe.compare.paired_predictions import pair_predictions
 from trajprobe.compare.params import CompareParams
 from trajprobe.compare.verdict import judge
@@ -21,7 +21,8 @@ from trajprobe.core import paths
 
 
 def run(settings: CompareParams, encoders: Sequence[str], weights: str) -> str:
-    """Compare the arms of every encoder and write metrics/; returns the verdict on the first, in plain sentences.
+    """Compare the arms of every encoder and write metrics/; returns the verdict on the first, in plain sentences,
+    and the digests of weights that no card pins.
 
     Raises UserError if predictions are missing or do not fit together, or if labels leak.
     """
@@ -38,4 +39,5 @@ def run(settings: CompareParams, encoders: Sequence[str], weights: str) -> str:
     write_table(paths.RELIABILITY, RELIABILITY_COLUMNS, tables.reliability_rows(paired))
     write_table(paths.ORDER, ORDER_COLUMNS, tables.order_rows(paired))
     verdict = headline.verdict
-    return verdict.sentence + (f" Warning: {verdict.warning}" if verdict.warning else "")
+    warning = f" Warning: {verdict.warning}" if verdict.warning else ""
+    return "\n".join([verdict.sentence + warning, *unpinned_weights(paired)])

@@ -149,6 +149,12 @@ def fetch_cached(
         return _accept(remote.bring(target), remote, target, source, sha256)
 
 
+def recorded_revision(source: str, name: str) -> str | None:
+    """The revision of the file `name` of `source` that the cache has or had; None if it is not known."""
+    revision = _read_record(cache_dir(source) / name).get("revision")
+    return revision if isinstance(revision, str) else None
+
+
 def drop(source: str, name: str | None = None) -> None:
     """Remove a file of `source`, or all of them, from the cache; their digests stay on record."""
     folder = cache_dir(source)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from trajprobe.core import files
 from trajprobe.core.errors import UserError
-from trajprobe.download.cache import FetchedFile, RemoteFile, cache_dir, fetch_cached
+from trajprobe.download.cache import FetchedFile, RemoteFile, cache_dir, fetch_cached, recorded_revision
 from trajprobe.download.mirror import mirrored_repository
 from trajprobe.download.transfer import BUSY, NotFound, TransientError, server_busy, with_retries
 
@@ -25,6 +25,12 @@ Value = TypeVar("Value")
 def hub_source(repository: str, revision: str | None) -> str:
     """The name under which the cache keeps a revision of a repository."""
     return f"hub:{repository}@{revision or 'main'}"
+
+
+def cached_source(repository: str, revision: str | None, file: str) -> str:
+    """The name that the cache has for a file: what main brought serves a card that pins its commit later."""
+    main, pinned = hub_source(repository, None), hub_source(repository, revision)
+    return main if revision and recorded_revision(main, file) == revision else pinned
 
 
 def hub_file(
@@ -99,7 +105,7 @@ def _fetch(
             lambda path: _check_against_hub(path, metadata.size, metadata.etag, exact),
         )
 
-    source = hub_source(repository, revision)
+    source = cached_source(repository, revision, file)
     try:
         return fetch_cached(source, file, sha256=sha256, mirror_names=mirror_names, locate=locate)
     except NotFound:

@@ -98,11 +98,13 @@ def chosen(wanted: Sequence[str], by_card: Sequence[str]) -> list[str]:
 
 
 def encoder_arms(
-    card: EncoderCard, folder: Path, seeds: Sequence[int], clips: Clips, device: torch.device
+    card: EncoderCard, folder: Path, weights: str, seeds: Sequence[int], clips: Clips, device: torch.device
 ) -> list[EncoderArm]:
-    """The pretrained arm, then a random arm for each of `seeds`. folder: the weights, as `fetch` left them."""
+    """The pretrained arm, then a random arm for each of `seeds`.
+
+    folder: the weights, as `fetch` left them. weights: the digest of its files.
+    """
     module = family(card.family)
-    weights = weights_digest(folder)
     arms = [EncoderArm("pretrained", {"weights": weights}, partial(module.load, card, folder, device))]
     # Only a built encoder shows whether it is calibrated; the clips for it are always part of the key.
     calibration = clips_digest(sample_clips(clips, CALIBRATION))
@@ -203,10 +205,3 @@ def sample_clips(clips: Clips, most: int) -> np.ndarray:
 def clips_digest(clips: np.ndarray) -> str:
     """SHA-256 of the shape and the bytes of uint8 clips."""
     return hashlib.sha256(repr(clips.shape).encode() + np.ascontiguousarray(clips).tobytes()).hexdigest()
-
-
-def weights_digest(folder: Path) -> str:
-    """SHA-256 of the names and bytes of all files in a weights folder except its provenance."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "provenance.json")
-    listing = "\n".join(f"{path.relative_to(folder).as_posix()} {files.sha256(path)}" for path in paths)
-    return hashlib.sha256(listing.encode()).hexdigest()

@@ -1,6 +1,5 @@
 """Stage `extract`: data/videos.zarr and models/<encoder>/weights -> data/features/<encoder>.safetensors."""
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -9,8 +8,8 @@ from trajprobe.artifacts.clips import Clips, open_clips
 from trajprobe.artifacts.encoder_card import load_encoder_card
 from trajprobe.artifacts.features import create_features
 from trajprobe.artifacts.seen_items import CLIP, KINDS, clip_digest
+from trajprobe.artifacts.weights import load_record
 from trajprobe.core import paths
-from trajprobe.core.errors import UserError
 from trajprobe.core.progress import progress
 from trajprobe.encoders.registry import resolve_device
 from trajprobe.extract.extraction import encoder_arms, extract_settings, extract_shards
@@ -23,18 +22,15 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int) -> 
     """Write the features of the pretrained and of all random arms of `encoder`; returns a line that describes them.
 
     device: its name for torch, or None (see `resolve_device`). batch: clips in one pass. Raises UserError if the
-    weights are missing or do not fit the card, and if the encoder does not take the clips or the params.
+    weights are missing, damaged or of another card, and if the encoder does not take the clips or the params.
     """
     card = load_encoder_card(encoder)
-    weights = paths.weights(encoder)
-    if not (weights / "provenance.json").is_file():
-        raise UserError(f"{weights}: is missing; run `dvc repro fetch@{encoder}`")
-    provenance = json.loads((weights / "provenance.json").read_text(encoding="utf-8"))
+    provenance, weights = load_record(card)
     clips = open_clips(paths.VIDEOS)
     total = clips.shape[0]
     seeds = [params.seed + index for index in range(params.random_inits)]
     settings = extract_settings(params, card, resolve_device(device), batch)
-    arms = encoder_arms(card, weights, seeds, clips, settings.device)
+    arms = encoder_arms(card, paths.weights(encoder), weights, seeds, clips, settings.device)
     cache = ShardCache(paths.cache_folder() / "features")
     target = paths.features(encoder)
     description = f"extracting with {encoder} on {settings.device}"
@@ -56,7 +52,7 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int) -> 
             "layers": list(settings.layers),
             "poolings": list(settings.poolings),
             "seeds": seeds,
-            "weights": arms[0].identity["weights"],
+            "weights": weights,
             "card": card.model_dump(),
             "provenance": {key: value for key, value in provenance.items() if key != "seen"},
             "order": order,

@@ -4,11 +4,14 @@ An encoder with one tensor left at random would still give features, and a compa
 anything missing, unexpected, misshapen or not finite stops the stage.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from trajprobe.core.errors import UserError
+
+log = logging.getLogger(__name__)
 
 SHOWN = 4  # names of each kind in a message
 
@@ -45,7 +48,10 @@ class ValueCheck:
 
     def __init__(self, what: str) -> None:
         self.what = what
-        self.all_zero = True
+        self.constant: dict[
+            str, tuple[float, int]
+        ] = {}  # tensors of one value: that, and their number of axes
+        self.varied = False
 
     def add(self, name: str, values: np.ndarray) -> None:
         """Raise UserError if a floating-point tensor has NaN, infinite values or a negative variance."""
@@ -58,12 +64,27 @@ class ValueCheck:
             self._refuse(f"{printable(name)} has {count} NaN or infinite values of {values.size}")
         if name.endswith("running_var") and least < 0:
             self._refuse(f"{printable(name)} is a variance and has negative values, down to {least:g}")
-        self.all_zero = self.all_zero and least == 0 == largest
+        if least < largest:
+            self.varied = True
+        else:
+            self.constant[name] = (float(least), values.ndim)
 
     def finish(self) -> None:
-        """Raise UserError if every value of every tensor is zero."""
-        if self.all_zero:
-            self._refuse("all its values are zero")
+        """Raise UserError if no tensor has two different values; warn of the matrices and kernels that have not.
+
+        Biases and norms may be constant in a sound file, as some are never trained.
+        """
+        if self.constant and not self.varied:
+            name, (value, _) = next(iter(self.constant.items()))
+            self._refuse(f"no tensor has two different values ({printable(name)} is {value:g} throughout)")
+        odd = [f"{name}: {value:g}" for name, (value, axes) in self.constant.items() if axes > 1]
+        if odd:
+            log.warning(
+                "%s: %d of its tensors have one value throughout (%s): is the file whole?",
+                self.what,
+                len(odd),
+                first_names(odd),
+            )
 
     def _refuse(self, reason: str) -> None:
         raise UserError(

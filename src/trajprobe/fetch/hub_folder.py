@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from transformers import CONFIG_MAPPING
 
 from trajprobe.artifacts.encoder_card import EncoderCard, FileWeights, HubWeights
 from trajprobe.checkpoints.tensors import read_index, read_tensors
@@ -29,15 +30,18 @@ from trajprobe.encoders.transformers.model import (
     library_version,
     load_state,
     read_architecture,
+    read_config,
     strip,
 )
 from trajprobe.encoders.transformers.processor import FILES, read_processor
 from trajprobe.fetch.audit import ValueCheck, audit, first_names
 from trajprobe.fetch.provenance import origin_record
-from trajprobe.fetch.resolve import ResolvedWeights, available, resolve
+from trajprobe.fetch.resolve import ResolvedWeights, available, check_folder, resolve
 
 CONFIGURATION = ("config.json", *FILES)
 CHECKPOINTS = ("model.safetensors", "pytorch_model.bin")  # in the order of preference
+# Weights of other frameworks, which transformers read up to version 4.
+OTHERS = {"flax_model.msgpack": "flax", "tf_model.h5": "tf"}
 INDEX = ".index.json"  # after the name of a checkpoint: which shards have its tensors
 
 
@@ -117,15 +121,21 @@ def _resolve(card: EncoderCard) -> ResolvedWeights:
             f"card of {card.name}: weights: the family transformers reads a whole repository: give "
             "`hub: <owner>/<name>`, or `file: <folder>` with its files"
         )
-    if weights.ema is not None:
-        raise UserError(f"card of {card.name}: weights.ema: is not for the family transformers; remove it")
+    for key in ("ema", "prefix"):
+        if getattr(weights, key) is not None:
+            raise UserError(
+                f"card of {card.name}: weights.{key}: is not for the family transformers; remove it"
+            )
     there = available(weights, [*CONFIGURATION, *CHECKPOINTS, *(f"{name}{INDEX}" for name in CHECKPOINTS)])
+    configuration = [name for name in CONFIGURATION if name in there]
+    unpinned = weights.model_copy(update={"sha256": None})
+    if "config.json" in configuration:  # before the tensors are downloaded
+        _check_configuration(resolve(unpinned, configuration).path)
     for checkpoint in CHECKPOINTS:
         index = f"{checkpoint}{INDEX}"
         if checkpoint in there:
             names = [checkpoint]
         elif index in there:
-            unpinned = weights.model_copy(update={"sha256": None})
             names = [index, *_shards(resolve(unpinned, [index]).path / index)]
         else:
             continue
@@ -134,11 +144,43 @@ def _resolve(card: EncoderCard) -> ResolvedWeights:
                 f"card of {card.name}: weights: the repository lacks {first_names(absent)}, which its {index} names; "
                 "name another revision, or a folder with all files"
             )
-        return resolve(weights, [*(name for name in CONFIGURATION if name in there), *names])
+        return resolve(weights, [*configuration, *names])
+    if isinstance(weights, FileWeights):
+        check_folder(weights)
+    remedy = "take one for transformers"
+    if others := available(weights, list(OTHERS)):
+        where = weights.hub if isinstance(weights, HubWeights) else weights.file
+        remedy = (
+            f"it has {others[0]}, which transformers 4 converts: `python -c 'import transformers; transformers."
+            f'AutoModel.from_pretrained("{where}", from_{OTHERS[others[0]]}=True).save_pretrained("converted")\'`; add '
+            "its preprocessor_config.json and let `file` in the card name the folder"
+        )
     raise UserError(
-        f"card of {card.name}: weights: the repository has neither model.safetensors nor pytorch_model.bin; take one "
-        "for transformers"
+        f"card of {card.name}: weights: the repository has neither model.safetensors nor pytorch_model.bin; {remedy}"
     )
+
+
+def _check_configuration(folder: Path) -> None:
+    """Raise UserError if the model in `folder` is none of the library's, or its processor is not implemented."""
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        custom, kind = isinstance(config["auto_map"], dict), config.get("model_type")
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ):  # `read_config` knows what is wrong
+        custom, kind = False, None
+    if custom and not (isinstance(kind, str) and kind in CONFIG_MAPPING):
+        raise UserError(
+            f"{path}: the model type {kind!a:.80} is code in its repository (auto_map), which is never run; take a "
+            "model that transformers has itself (see docs/encoders.md)"
+        )
+    read_config(folder)
+    read_processor(folder)
 
 
 def _shards(index: Path) -> list[str]:

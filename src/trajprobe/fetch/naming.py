@@ -1,9 +1,10 @@
 """Which tensors of a checkpoint are the encoder's, whatever training code was wrapped around it.
 
 The encoder's `conv.weight` is `module.encoder.conv.weight` in one checkpoint and `_orig_mod.conv.weight` in another.
-The architecture decides: the encoder is where all its names exist in the right shapes under a common prefix. Prefixes
-made of known wrappers come before others (`decoder.` may look like `encoder.`). Copies averaged over training (EMA)
-have prefixes of their own, and Lightning's LitEma leaves the dots out of names: `model_ema.encoderconvweight`.
+The architecture decides: the encoder is where all its names exist in the right shapes under a common prefix. A decoder
+may look like it and is left out. Copies averaged over training (EMA) have prefixes of their own, and Lightning's LitEma
+leaves the dots out of names: `model_ema.encoderconvweight`. Of two copies that differ none is chosen: `prefix` in the
+card does.
 """
 
 import re
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 from trajprobe.checkpoints.storage import TensorSpec
 from trajprobe.core.errors import UserError
-from trajprobe.fetch.audit import first_names
+from trajprobe.fetch.audit import SHOWN, first_names, printable
 
 # torch.compile, DataParallel and DDP, common attributes, Lightning Fabric, keys of checkpoints.
 WRAPPERS = ("_orig_mod", "module", "model", "_forward_module", "encoder", "state_dict", "model_state_dict")
@@ -43,6 +44,15 @@ class Naming:
         return f"{self.prefix}* without dots" if self.dotless else f"{self.prefix}*"
 
     @property
+    def known(self) -> bool:
+        """Whether the prefix is made of the names of wrappers."""
+        return KNOWN.fullmatch(self.prefix) is not None
+
+    @property
+    def decoder(self) -> bool:
+        return any("decoder" in word for word in self.prefix.split("."))
+
+    @property
     def averaged(self) -> bool:
         return any(word in AVERAGED for word in self.prefix.split("."))
 
@@ -51,37 +61,40 @@ def find_naming(
     index: Mapping[str, TensorSpec],
     expected: Shapes,
     ema: bool | None,
+    prefix: str | None,
     equal: Callable[[Naming, Naming], bool],
     what: str,
 ) -> tuple[Naming, str | None]:
     """The naming under which the checkpoint has the encoder's tensors, and its variant: "EMA", "raw", or None if the
     checkpoint has no averaged copies.
 
-    ema: whether to take averaged copies; None: if there are any that fit. equal: whether the tensors under two namings
-    have the same values. what: the checkpoint, for messages. If no naming fits but one has most of the names, it is
-    returned for `audit` to list what differs.
+    ema: whether to take averaged copies; None: if there are any that fit. prefix: of the naming to take; None: any.
+    equal: whether the tensors under two namings have the same values. what: the checkpoint, for messages. If no naming
+    fits but one has most of the names, it is returned for `audit` to list what differs.
     Raises UserError if there is no such naming, or if two fit and differ.
     """
     dotless = {_without_dots(name) for name in expected}
     if len(dotless) < len(expected):  # ambiguous
         dotless = set()
     counts = Counter(naming for name in index for naming in _namings(name, expected, dotless))
+    if prefix is not None:
+        counts = _under(prefix, counts, what)
     fitting = [
         naming
         for naming in counts
         if all((spec := index.get(naming(name))) and spec.shape == expected[name] for name in expected)
     ]
-    fitting = [naming for naming in fitting if KNOWN.fullmatch(naming.prefix)] or fitting
+    fitting = [naming for naming in fitting if not naming.decoder] or fitting
     averaged = [naming for naming in fitting if naming.averaged]
     raw = [naming for naming in fitting if not naming.averaged]
     chosen = {None: averaged or raw, True: averaged, False: raw}[ema]
     if chosen:
-        first, *others = sorted(chosen, key=lambda naming: (len(naming.prefix), naming))
+        first, *others = sorted(chosen, key=lambda naming: (not naming.known, len(naming.prefix), naming))
         for other in others:
             if not equal(first, other):
                 raise UserError(
-                    f"{what}: has two different copies of the encoder, {first} and {other}; save the one that you want "
-                    "in a file of its own and name that in the card"
+                    f"{what}: has two different copies of the encoder, {first} and {other}; choose one in the card's "
+                    f"weights: `prefix: {shown(first.prefix)}` or `prefix: {shown(other.prefix)}`"
                 )
         return first, _variant(first, counts)
     if fitting:
@@ -93,11 +106,33 @@ def find_naming(
     wanted = [naming for naming in counts if ema is None or naming.averaged == ema] or list(counts)
     best = max(wanted, key=lambda naming: counts[naming], default=None)
     if best is None or 2 * counts[best] < len(expected):
+        nearest = "" if best is None else f", of which `prefix: {shown(best.prefix)}` gives {counts[best]}"
         raise UserError(
             f"{what}: its {len(index)} tensors ({first_names(index)}) are not named like the encoder's "
-            f"{len(expected)} ({first_names(expected)}); check `family`, `architecture` and `weights` in the card"
+            f"{len(expected)} ({first_names(expected)}){nearest}; check `family`, `architecture` and `weights` in the "
+            "card"
         )
     return best, _variant(best, counts)
+
+
+def shown(prefix: str) -> str:
+    """A prefix as it is written in a card."""
+    return printable(prefix) if prefix else '""'
+
+
+def _under(prefix: str, counts: Counter[Naming], what: str) -> Counter[Naming]:
+    """Those of the namings whose prefix is `prefix`, with or without a dot at its end."""
+    found = {
+        naming: count for naming, count in counts.items() if naming.prefix.rstrip(".") == prefix.rstrip(".")
+    }
+    if not found:
+        most = counts.most_common(SHOWN)
+        known = ", ".join(f"{shown(naming.prefix)} ({count} tensors)" for naming, count in most) or "none"
+        raise UserError(
+            f"{what}: has no tensor of the encoder under `prefix: {shown(prefix)}` in the card's weights; prefixes "
+            f"with tensors of its names: {known}"
+        )
+    return Counter(found)
 
 
 def tensors_under(

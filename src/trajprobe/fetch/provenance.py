@@ -1,23 +1,18 @@
-"""`provenance.json`: where an encoder's weights come from, and whether they still are what its card asks for.
+"""The origin of an encoder's weights in `provenance.json`, and whether they still are what its card asks for.
 
 It makes `fetch` return at once: DVC keeps the weights folder (`persist: true`) and re-runs the stage after every edit
-of its code, but the weights change only with the card. The record therefore holds a digest of the sections of the card
-that decide the weights, and the digest of every file beside it.
+of its code, but the weights change only with the card.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trajprobe.artifacts.encoder_card import EncoderCard, FileWeights
-from trajprobe.core import files
+from trajprobe.artifacts.encoder_card import EncoderCard, FileWeights, HubWeights
+from trajprobe.artifacts.weights import file_digests, first_seen, fits_card, read_record
+from trajprobe.core import paths
 from trajprobe.fetch.resolve import UNVERIFIED, ResolvedWeights, local_sha256
-
-PROVENANCE = "provenance.json"
-FORMAT = 1  # raise it if `fetch` makes other files from the same card: weights are then fetched again
 
 
 def origin_record(
@@ -55,49 +50,33 @@ def origin_record(
     }
 
 
-def complete_record(record: dict[str, Any], card: EncoderCard, folder: Path) -> dict[str, Any]:
-    """The record of the weights in `folder` with what `valid_record` compares: the card and the files."""
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return {
-        **record,
-        "card_sha256": _card_digest(card),
-        "files": {name: files.sha256(folder / name) for name in names},
-    }
-
-
 def valid_record(card: EncoderCard, folder: Path) -> dict[str, Any] | None:
     """The record in `folder`; None if there is none, it was made for another card, or a file is damaged.
 
     A digest pinned in the card must be that of the source. A local source that is still there must be unchanged.
     """
-    try:
-        record = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
-        if record["card_sha256"] != _card_digest(card) or not isinstance(record["summary"], str):
-            return None
-        pinned = None if card.weights == "none" else card.weights.sha256
-        if pinned and (record["sha256"] != pinned or record["revision"] == UNVERIFIED):
-            return None
-        if isinstance(card.weights, FileWeights) and (
-            local_sha256(card.weights, record["source_files"]) not in (None, record["sha256"])
-        ):
-            return None
-        intact = all(files.sha256(folder / name) == digest for name, digest in record["files"].items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing, damaged or older
+    record = read_record(folder)
+    if record is None or not fits_card(record, card) or record["files"] != file_digests(folder):
         return None
-    return record if intact else None
+    if card.weights == "none":
+        return record
+    found, revision = record.get("sha256"), record.get("revision")
+    if card.weights.sha256 and (found != card.weights.sha256 or revision == UNVERIFIED):
+        return None
+    if isinstance(card.weights, FileWeights):
+        local = local_sha256(card.weights, record["source_files"])
+        return record if local in (None, found) else None
+    return record
 
 
-def _card_digest(card: EncoderCard) -> str:
-    """SHA-256 of what decides the weights. Not the pinned digest: pinning what is there already changes nothing."""
-    weights: Any = card.weights
-    if not isinstance(weights, str):
-        unnamed = {"seen_items"} if getattr(weights, "seen_items", None) is None else set()
-        weights = weights.model_dump(exclude={"sha256", *unnamed})
-    deciding = {
-        "format": FORMAT,
-        "family": card.family,
-        "architecture": card.architecture,
-        "weights": weights,
-        "licence": card.licence,
-    }
-    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+def pinning(card: EncoderCard, record: Mapping[str, Any]) -> str:
+    """The lines that pin the weights of `record` in a card that pins neither a revision nor a digest; "" for others."""
+    digest = first_seen(card, record)
+    if digest is None:
+        return ""
+    lines = [f"  sha256: {digest}"]
+    if isinstance(card.weights, HubWeights) and record["revision"] not in (None, UNVERIFIED):
+        lines.insert(0, f"  revision: {record['revision']}")
+    doubt = " (a mirror brought them, and nothing vouches for it)" if record["revision"] == UNVERIFIED else ""
+    where = paths.encoder_card(card.name)
+    return f"\nthe card pins none; to pin these{doubt}, add to `weights` in {where}:\n" + "\n".join(lines)

@@ -8,11 +8,12 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from trajprobe.artifacts.encoder_card import FileWeights, HubWeights, PackageWeights, UrlWeights
+from trajprobe.checkpoints.other_formats import recognise_folder
 from trajprobe.core import files
 from trajprobe.core.errors import UserError
 from trajprobe.core.paths import expand_user
 from trajprobe.download.cache import FetchedFile, download, drop, url_name
-from trajprobe.download.hub import available_files, hub_file, hub_files, hub_source
+from trajprobe.download.hub import available_files, cached_source, hub_file, hub_files, hub_source
 from trajprobe.download.package import package_file, package_source
 
 UNVERIFIED = "mirror, unverified"  # in place of a revision, if nothing vouches for the mirror's bytes
@@ -78,10 +79,18 @@ def available(weights: HubWeights | FileWeights, names: Sequence[str]) -> list[s
     return [name for name in names if (path / name).is_file()]
 
 
+def check_folder(weights: FileWeights) -> None:
+    """Raise UserError, with what to do, if a local folder is another framework's model."""
+    path = _local_path(weights)
+    if other := recognise_folder(path):
+        raise UserError(f"{path}: {other}; {other.remedy.for_file(path)}")
+
+
 def drop_download(weights: WeightSource | str) -> None:
     """Remove from the cache what `resolve` put there for these weights; the digests stay on record."""
     if isinstance(weights, HubWeights):
-        drop(hub_source(weights.hub, weights.revision), weights.file)
+        named = cached_source(weights.hub, weights.revision, weights.file) if weights.file else None
+        drop(named or hub_source(weights.hub, weights.revision), weights.file)
     elif isinstance(weights, UrlWeights):
         drop(weights.url, url_name(weights.url))
     elif isinstance(weights, PackageWeights):
@@ -120,6 +129,7 @@ def _folder(
 def _resolve_local(weights: FileWeights, names: Sequence[str]) -> ResolvedWeights:
     path = _local_path(weights)
     if path.is_dir() and not names:
+        check_folder(weights)
         raise UserError(
             f"{path}: is a folder, and this family reads one file; let `file` in the card name that"
         )

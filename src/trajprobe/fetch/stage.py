@@ -5,14 +5,16 @@ from typing import Any
 
 from trajprobe.artifacts.encoder_card import EncoderCard, FileWeights, load_encoder_card
 from trajprobe.artifacts.seen_items import read_seen_items
+from trajprobe.artifacts.weights import write_record
 from trajprobe.core import paths
-from trajprobe.core.files import atomic, write_json
-from trajprobe.fetch.provenance import PROVENANCE, complete_record, valid_record
+from trajprobe.core.files import atomic
+from trajprobe.fetch.provenance import pinning, valid_record
 from trajprobe.fetch.resolve import drop_download
 
 
 def run(encoder: str, drop_downloads: bool = False) -> str:
-    """Fill the weights folder as the card says, unless it is intact and made for this card; say what it holds.
+    """Fill the weights folder as the card says, unless it is intact and made for this card; say what it holds, and what
+    to add to the card if it pins no revision and no digest.
 
     drop_downloads: also remove the original from the download cache.
     Raises UserError, one line, if the card is wrong or the weights cannot be had whole; then the folder is left alone.
@@ -23,11 +25,10 @@ def run(encoder: str, drop_downloads: bool = False) -> str:
     if record is None:
         with atomic(paths.weights(encoder)) as folder:
             folder.mkdir()
-            record = complete_record(fetch(card, folder) | _seen(card), card, folder)
-            write_json(folder / PROVENANCE, record)
+            record = write_record(fetch(card, folder) | _seen(card), card, folder)
     if drop_downloads:
         drop_download(card.weights)
-    return f"{encoder}: {unchanged}{record['summary']}"
+    return f"{encoder}: {unchanged}{record['summary']}{pinning(card, record)}"
 
 
 def fetch(card: EncoderCard, folder: Path) -> dict[str, Any]:

@@ -40,8 +40,9 @@ def fetch_state_dict(card: EncoderCard, folder: Path) -> dict[str, Any]:
     checkpoint = resolve(card.weights)
     index = read_index(checkpoint.path)
     equal = partial(_equal, checkpoint.path, index, expected)
-    naming, variant = find_naming(index, expected, card.weights.ema, equal, checkpoint.source)
-    what = f"{checkpoint.source} ({naming})"
+    weights, source = card.weights, checkpoint.source
+    naming, variant = find_naming(index, expected, weights.ema, weights.prefix, equal, source)
+    what = f"{source} ({naming})"
     found = tensors_under(naming, index, expected, known.UNUSED)
     audit(found, expected, what)
     _convert(checkpoint.path, expected, naming, folder / WEIGHTS_FILE, what)

@@ -8,6 +8,7 @@ from trajprobe.artifacts.encoder_card import EncoderCard, RandomArm
 from trajprobe.artifacts.features import is_blind
 from trajprobe.artifacts.formatting import counted
 from trajprobe.artifacts.seen_items import held_out_seen
+from trajprobe.artifacts.weights import describe_record
 
 
 @dataclass(frozen=True)
@@ -44,24 +45,13 @@ def describe_encoder(features: Mapping[str, Any]) -> EncoderFacts:
         summary=card.summary,
         training=card.training,
         licence=card.licence,
-        weights=[*weight_lines(features["provenance"]), *_seen(features)],
+        weights=[*describe_record(features["provenance"]), *_seen(features)],
         trained=card.weights != "none",
         random_arm=_random_arm(kept),
         lacks=_lacks(kept),
         order=_order(blind) if blind else "",
         moved=moved,
     )
-
-
-def weight_lines(provenance: Mapping[str, Any]) -> list[str]:
-    """What was read, its origin and its digest. Weights without an origin have the first line only."""
-    # The summary of weights made by a recipe already names their origin.
-    keys = () if "recipe" in provenance else ("source", "revision")
-    origin = [str(provenance[key]) for key in keys if provenance.get(key)]
-    lines = [str(provenance["summary"]), " · ".join(origin)]
-    if provenance.get("sha256"):
-        lines.append(f"sha256 {provenance['sha256']}")
-    return [line for line in lines if line]
 
 
 def _seen(features: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ command that brings it. The clips are byte for byte those of the stage `render`.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +82,7 @@ def _ready_made(clips: ReadyClips, items: list[int], params: Params) -> np.ndarr
     from trajprobe.render.ready_made import ready_clips  # here, as it decodes videos
 
     order = sorted(items)
-    some = ReadyClips([clips.places[i] for i in order], [clips.frames[i] for i in order], clips.scales)
+    some = replace(clips, places=[clips.places[i] for i in order], frames=[clips.frames[i] for i in order])
     render = params.render
     plain = render.model_copy(update={"noise": 0.0})  # its noise would be that of other items
     made = dict(zip(order, ready_clips(some, paths.source(params.source), plain), strict=True))

@@ -1,18 +1,19 @@
 """Reading a pickled NumPy object array from an untrusted file without executing anything that the file names.
 
-NumPy stores ragged arrays as pickles, and a pickle is a program that can call whatever it can import. The unpickler
-here imports nothing. The names that NumPy itself writes stand for objects of this module, which only record their
-arguments; this module then builds the arrays from bytes whose length fits the declared shape. Every other name is
-refused. The unpickler is the pure-Python one, because the one in C lets a few bytes in a file allocate gigabytes.
+NumPy stores ragged arrays as pickles, and a pickle is a program that can call whatever it can import. It is interpreted
+by core/unpickle.py, which imports nothing. The names that NumPy itself writes stand for objects of this module, which
+only record their arguments; this module then builds the arrays from bytes whose length fits the declared shape. Every
+other name is refused.
 """
 
 import io
 import math
-import pickle
 import re
 from typing import Any, NoReturn
 
 import numpy as np
+
+from trajprobe.core.unpickle import InvalidPickle, interpret
 
 SIMPLE = re.compile(r"[fiu][1248]|b1|[US]\d{1,6}")
 MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
@@ -78,11 +79,9 @@ def read_object_record(data: bytes) -> dict[str, Any]:
 def _unpickled(data: bytes) -> tuple["_Array", list[Any]]:
     """The array of objects that was pickled, and its elements in a row."""
     try:
-        root = _Unpickler(io.BytesIO(data)).load()
-    except Refused:
-        raise
-    except Exception as error:  # broken bytes can raise anything, from IndexError to MemoryError
-        raise Refused(f"the pickle is broken ({type(error).__name__})") from None
+        root = interpret(io.BytesIO(data), _NumpyStubs(), most=len(data))  # of a byte or more each
+    except InvalidPickle as error:
+        raise Refused(str(error)) from None
     if not isinstance(root, _Array) or not isinstance(root.content, list):
         raise Refused("it is not an array of objects")
     return root, root.content
@@ -98,35 +97,31 @@ def _numbers(root: "_Array") -> np.ndarray:
     return flat.reshape(root.shape, order="F" if root.fortran else "C")
 
 
-class _Unpickler(pickle._Unpickler):
-    def find_class(self, module: str, name: str) -> "_Name":
-        made = {"_reconstruct": _reconstruct, "dtype": _Dtype, "ndarray": None, "scalar": _scalar}
+class _NumpyStubs:
+    """What NumPy's pickles name; everything else is refused."""
+
+    def named(self, module: str, name: str) -> Any:
+        made = {"_reconstruct": _reconstruct, "dtype": _Dtype, "ndarray": _ndarray, "scalar": _scalar}
         if module not in MODULES or name not in made:
             raise Refused(f"it asks for {_shown(f'{module}.{name}')}, which is not data")
-        return _Name(made[name])
+        return made[name]
 
-    def get_extension(self, code: int) -> NoReturn:
-        raise Refused("it refers to a registered extension")
+    def called(self, function: Any, arguments: Any) -> Any:
+        if function not in (_reconstruct, _Dtype, _ndarray, _scalar) or not isinstance(arguments, tuple):
+            raise Refused("it calls what is no function")
+        return function(*arguments)
 
-    def persistent_load(self, pid: Any) -> NoReturn:
+    def instance(self, kind: Any) -> NoReturn:
+        raise Refused("it makes an object")
+
+    def built(self, value: Any, state: Any) -> Any:
+        if not isinstance(value, _Array | _Dtype):
+            raise Refused("it changes the state of what has none")
+        value.set_state(state)
+        return value
+
+    def stored(self, identity: Any) -> NoReturn:
         raise Refused("it refers to objects outside the file")
-
-
-class _Name:
-    """What a name in the pickle stands for: at most a callable, without state."""
-
-    __slots__ = ("_make",)
-
-    def __init__(self, make: Any) -> None:
-        self._make = make
-
-    def __call__(self, *arguments: Any) -> Any:
-        if self._make is None:
-            raise Refused("it calls the constructor of an array")
-        return self._make(*arguments)
-
-    def __setstate__(self, state: Any) -> NoReturn:
-        raise Refused("it changes a name's state")
 
 
 class _Dtype:
@@ -139,7 +134,7 @@ class _Dtype:
             raise Refused(f"an array has the type {_shown(code)}: must be numbers or text")
         self.code, self.order = code, "|"
 
-    def __setstate__(self, state: Any) -> None:
+    def set_state(self, state: Any) -> None:
         order = state[1] if isinstance(state, tuple) and len(state) > 1 else None
         if order not in ("<", ">", "|", "="):
             raise Refused("an array's type is broken")
@@ -164,7 +159,7 @@ class _Array:
         self.fortran = False
         self.content: bytes | list[Any] = b""
 
-    def __setstate__(self, state: Any) -> None:
+    def set_state(self, state: Any) -> None:
         match state:
             case (int(), tuple() as shape, _Dtype() as dtype, int() as fortran, bytes() | list() as content):
                 pass
@@ -193,11 +188,15 @@ def _shown(value: Any) -> str:
     return ascii(value)[1:-1][:80] if isinstance(value, str) else f"a {type(value).__name__}"
 
 
+def _ndarray(*arguments: Any) -> NoReturn:
+    raise Refused("it calls the constructor of an array")
+
+
 def _reconstruct(kind: Any, *arguments: Any) -> _Array:
     return _Array()
 
 
 def _scalar(dtype: Any, content: Any) -> np.generic:
     array = _Array()
-    array.__setstate__((1, (1,), dtype, 0, content))
+    array.set_state((1, (1,), dtype, 0, content))
     return array.build()[0]

@@ -1,29 +1,53 @@
 """Reading a pickle without running it.
 
 A pickle is a program for a small stack machine, and two of its instructions (look up a global, call it) can run
-anything. Checkpoints are such programs, and honest ones name much besides tensors: paths, namespaces, callbacks,
-optimizers. This machine knows the instructions up to protocol 5, but imports and calls nothing: names and calls become
-the records of `pickle_stubs`. Bounds on size, instructions and copies limit the memory and time of a hostile program.
+anything. This machine knows the instructions of protocols 2 to 5 that pickles of data have, but imports and calls
+nothing: what a name, a call or a state stands for is decided by the `Stubs` of the caller (checkpoints/pickle_stubs.py
+for torch, trajectories/sources/object_array.py for NumPy). Protocols 0 and 1, which torch and NumPy have never written
+by themselves, are refused. The machine is in Python, as one in C lets a few bytes allocate gigabytes.
 """
 
 import pickletools
 import warnings
-from collections.abc import Callable
-from typing import Any, BinaryIO
-
-from trajprobe.checkpoints.pickle_stubs import (
-    OPAQUE,
-    InvalidCheckpoint,
-    Storage,
-    called,
-    named,
-    pairs,
-    stored,
-)
+from collections.abc import Callable, Iterable
+from typing import Any, BinaryIO, Protocol
 
 LARGEST_PICKLE = 64 << 20  # bytes; that of the 3 GB Open-MAGVIT2 checkpoint has 70 thousand
 MOST_INSTRUCTIONS = 2_000_000  # about 30 for a tensor
-MOST_COPIED = 500_000  # items in all calls of OrderedDict together
+MOST_COPIED = 500_000  # items in all calls that return mappings together
+LARGEST_KEY = 2**48  # of integers
+
+
+class InvalidPickle(ValueError):
+    """The pickle is damaged, too large, or contains what pickles of data do not."""
+
+
+class _Opaque:
+    """Stands for anything that is of no interest; items and state given to it are ignored."""
+
+    __slots__ = ()
+
+
+OPAQUE = _Opaque()
+
+
+class Stubs(Protocol):
+    """What a pickle may name, made of nothing but records. Each may raise, and its error ends the reading."""
+
+    def named(self, module: str, name: str) -> Any:
+        """The class or function `name` of `module`."""
+
+    def called(self, function: Any, arguments: Any) -> Any:
+        """The result of calling `function`, which need not be a name."""
+
+    def instance(self, kind: Any) -> Any:
+        """A new object of the class `kind`."""
+
+    def built(self, value: Any, state: Any) -> Any:
+        """The object `value` with its state."""
+
+    def stored(self, identity: Any) -> Any:
+        """What lies outside of the pickle under a persistent id."""
 
 
 class BoundedReader:
@@ -35,7 +59,7 @@ class BoundedReader:
 
     def read(self, size: int) -> bytes:
         if size > self.left:
-            raise InvalidCheckpoint("its pickle is too large or cut off")
+            raise InvalidPickle("its pickle is too large or cut off")
         data = self.file.read(size)
         self.left -= len(data)
         return data
@@ -44,37 +68,46 @@ class BoundedReader:
         data = self.file.readline(self.left + 1)
         self.left -= len(data)
         if self.left < 0:
-            raise InvalidCheckpoint("its pickle is too large or cut off")
+            raise InvalidPickle("its pickle is too large or cut off")
         return data
 
 
-def interpret(reader: BoundedReader, storages: dict[str, Storage] | None = None) -> Any:
-    """The value of one pickle: None, bool, int, float, str, bytes, tuple, list, dict, View, Storage, Global or OPAQUE.
+def interpret(reader: BoundedReader | BinaryIO, stubs: Stubs, most: int | None = None) -> Any:
+    """The value of one pickle: None, bool, int, float, str, bytes, tuple, list, dict, OPAQUE, or a record of `stubs`.
 
     A dict keeps the items whose keys are text or integers. The reader is left right after the pickle.
-    storages: filled with the storages that the pickle refers to, by key.
-    Raises InvalidCheckpoint if the pickle is damaged, too large, or names what only an attack would.
+    most: instructions, MOST_INSTRUCTIONS by default.
+    Raises InvalidPickle if the pickle is damaged or too long, and what `stubs` raises.
     """
-    machine = _Machine({} if storages is None else storages)
+    machine, most = _Machine(stubs), most or MOST_INSTRUCTIONS
     try:
         # Python warns about escapes that no pickler writes.
         with warnings.catch_warnings(action="error"):
             for done, (opcode, argument, _) in enumerate(pickletools.genops(reader)):  # type: ignore[arg-type]
-                if done == MOST_INSTRUCTIONS:
-                    raise InvalidCheckpoint(f"its pickle has more than {MOST_INSTRUCTIONS} instructions")
+                if done == most:
+                    raise InvalidPickle(f"its pickle has more than {most} instructions")
                 machine.step(opcode.name, argument)
         return machine.stack[-1]
-    except InvalidCheckpoint:
+    except InvalidPickle:
         raise
-    except (ValueError, LookupError, TypeError, DeprecationWarning) as error:
-        raise InvalidCheckpoint(f"its pickle is damaged ({type(error).__name__})") from None
+    except (ValueError, LookupError, TypeError, OverflowError, DeprecationWarning) as error:
+        raise InvalidPickle(f"its pickle is damaged ({type(error).__name__})") from None
+
+
+def pairs(items: Iterable[Any]) -> dict[Any, Any]:
+    """The items whose keys are text or small integers; others could be chosen to make hashing slow."""
+    return {
+        key: value
+        for key, value in items
+        if type(key) is str or (type(key) is int and -LARGEST_KEY < key < LARGEST_KEY)
+    }
 
 
 class _Machine:
     """The stack machine that Python's Lib/pickletools.py documents."""
 
-    def __init__(self, storages: dict[str, Storage]) -> None:
-        self.storages = storages
+    def __init__(self, stubs: Stubs) -> None:
+        self.stubs = stubs
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -93,13 +126,13 @@ class _Machine:
             self.memo[len(self.memo) if argument is None else argument] = self.stack[-1]
         elif name not in IGNORED:
             handler = getattr(self, f"do_{name.lower()}", None)
-            if handler is None:  # extension registry, text persistent ids, out-of-band buffers
-                raise InvalidCheckpoint(f"its pickle has an instruction that no checkpoint needs ({name})")
+            if handler is None:  # protocols 0 and 1, extension registry, out-of-band buffers
+                raise InvalidPickle(f"its pickle has an instruction that no data needs ({name})")
             handler(argument)
 
     def take(self, count: int) -> list[Any]:
         if count > len(self.stack):
-            raise InvalidCheckpoint("its pickle is damaged (empty stack)")
+            raise InvalidPickle("its pickle is damaged (empty stack)")
         taken = self.stack[len(self.stack) - count :]
         del self.stack[len(self.stack) - count :]
         return taken
@@ -122,19 +155,8 @@ class _Machine:
     def do_pop_mark(self, _: None) -> None:
         self.since_mark()
 
-    def do_dup(self, _: None) -> None:
-        self.stack.append(self.stack[-1])
-
     def do_tuple(self, _: None) -> None:
         self.stack.append(tuple(self.since_mark()))
-
-    def do_list(self, _: None) -> None:
-        self.stack.append(self.since_mark())
-
-    def do_dict(self, _: None) -> None:
-        items = self.since_mark()
-        self.stack.append({})
-        self.set_items(items)
 
     def do_frozenset(self, _: None) -> None:
         self.since_mark()
@@ -167,59 +189,40 @@ class _Machine:
 
     def do_global(self, argument: str) -> None:
         module, name = argument.split(" ", 1)
-        self.stack.append(named(module, name))
+        self.stack.append(self.stubs.named(module, name))
 
     def do_stack_global(self, _: None) -> None:
         module, name = self.take(2)
-        self.stack.append(named(module, name))
+        if type(module) is not str or type(name) is not str:
+            raise InvalidPickle("its pickle is damaged (a name that is not text)")
+        self.stack.append(self.stubs.named(module, name))
 
     def do_binpersid(self, _: None) -> None:
         (identity,) = self.take(1)
-        storage = stored(identity)
-        self.stack.append(storage)
-        if isinstance(storage, Storage):
-            self.storages[storage.key] = storage
+        self.stack.append(self.stubs.stored(identity))
 
     def do_reduce(self, _: None) -> None:
         function, arguments = self.take(2)
-        made = called(function, arguments)
+        made = self.stubs.called(function, arguments)
         self.copied += len(arguments[0]) if isinstance(made, dict) and arguments else 0
         if self.copied > MOST_COPIED:
-            raise InvalidCheckpoint("its pickle copies too many items")
+            raise InvalidPickle("its pickle copies too many items")
         self.stack.append(made)
 
     def do_build(self, _: None) -> None:
-        self.take(1)  # the state; the object is left as it is
+        value, state = self.take(2)
+        self.stack.append(self.stubs.built(value, state))
 
     def do_newobj(self, _: None) -> None:
-        self.take(2)
-        self.stack.append(OPAQUE)
+        self.stack.append(self.stubs.instance(self.take(2)[0]))
 
     def do_newobj_ex(self, _: None) -> None:
-        self.take(3)
-        self.stack.append(OPAQUE)
-
-    def do_obj(self, _: None) -> None:
-        self.since_mark()
-        self.stack.append(OPAQUE)
-
-    def do_inst(self, argument: str) -> None:
-        module, name = argument.split(" ", 1)
-        named(module, name)
-        self.since_mark()
-        self.stack.append(OPAQUE)
+        self.stack.append(self.stubs.instance(self.take(3)[0]))
 
 
-NUMBERS = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"}
-STRINGS = {
-    "STRING",
-    "BINSTRING",
-    "SHORT_BINSTRING",
-    "UNICODE",
-    "BINUNICODE",
-    "SHORT_BINUNICODE",
-    "BINUNICODE8",
-}
+# INT and the two of bytes as text: Python 2 wrote them in protocol 2.
+NUMBERS = {"INT", "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"}
+STRINGS = {"BINSTRING", "SHORT_BINSTRING", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"}
 PUSHED = NUMBERS | STRINGS | {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
 CONSTANTS: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None,
@@ -230,6 +233,6 @@ CONSTANTS: dict[str, Callable[[], Any]] = {
     "EMPTY_SET": lambda: OPAQUE,
 }
 TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-RECALLED = frozenset(("GET", "BINGET", "LONG_BINGET"))
-REMEMBERED = frozenset(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"))
+RECALLED = frozenset(("BINGET", "LONG_BINGET"))
+REMEMBERED = frozenset(("BINPUT", "LONG_BINPUT", "MEMOIZE"))
 IGNORED = frozenset(("PROTO", "FRAME", "STOP"))
