@@ -32,7 +32,7 @@ HARMLESS = (
     "trajprobe.params",
     "trajprobe.core",
 )
-SEEDED = ("synthesis", "render", "extract", "probe", "compare", "analyse")
+SEEDED = ("synthesis", "render", "extract", "probe", "analyse")
 
 
 def resolved(value: Any, source: str) -> Any:
