@@ -1,145 +1,202 @@
 """Is the comparison calibrated? Thousands of simulated studies whose true gain is known (see worlds.py).
 
-    python benchmarks/calibration.py --out benchmarks/calibration.json    # about an hour on 2 cores; resumes
+    python benchmarks/calibration.py --out benchmarks/calibration.json    # hours on 2 cores; resumes
+    python benchmarks/calibration.py --out tables.json --tables           # without probes: ten minutes on one core
+    python benchmarks/calibration.py --out quick.json --studies 200       # at most so many in every cell
     python benchmarks/calibration.py --out benchmarks/calibration.json --table
 
-For every world and number of items, at a true gain of zero: how often p < 0.05, how often the 95 % interval covers the
-true gain (also that of the bootstrap, and the interval without the variance due to training items), and its mean width.
-At gains of 2, 5, 10 and 20 points: how often the verdict is `helps` (power). At a gain equal to the region of practical
-equivalence: how often the verdict is wrongly `no_difference`. Results and conclusions are in calibration.md.
+Every world is tried under both nulls. "checkpoint": the pretrained encoder is as accurate as the average untrained one;
+how often is p < 0.05, and how often does the 95 % interval cover the true gain? "draw": it is one more untrained one;
+how often is its p < 0.05? Under both: how often is the verdict `helps` or `hurts`, which is wrong then? At gains of 5,
+10 and 20 points: how often the verdict is `helps` (power). At a gain equal to the region of practical equivalence: how
+often the verdict is wrongly `no_difference`. Results and conclusions are in calibration.md.
 """
 
 import argparse
 import json
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import ttest_1samp
 from threadpoolctl import threadpool_limits
 
-from trajprobe.compare.classical_tests import bca_interval
-from trajprobe.compare.gain import equality_bound
-from trajprobe.compare.random_effects import group_scores, interval, two_way_mean, with_minimum_error
-from worlds import Studies, World, calibrate
+from trajprobe.compare.classical_tests import outlier, single_case
+from trajprobe.compare.gain import LEAST_SD
+from trajprobe.compare.random_effects import (
+    VARYING_DIFFERENCE,
+    equality_error,
+    group_scores,
+    interval,
+    minimum_error,
+    two_way_mean,
+)
+from worlds import Outcome, Studies, Tables, TableWorld, World, calibrate
 
-WORLDS = [
-    World("narrow features", width=16, signal=3.0, noise=1.0),
-    World("wide features", width=128, signal=3.5, noise=2.2),
-    World("groups", width=32, signal=3.2, noise=1.3, group=4, common=0.5),
-    World("easy", width=32, signal=5.5, noise=1.0),
-    World("two classes", width=32, signal=2.0, noise=1.5, classes=2),
-    World("four seeds", width=32, signal=3.5, noise=1.3, seeds=4),
+NARROW = World("narrow features", width=16, signal=3.0, noise=1.0)
+PEOPLE = World("people", width=16, signal=3.2, noise=1.3, common=0.3, mixed=True)
+WORLDS = [  # with their numbers of items
+    (NARROW, (40, 200, 1000)),
+    (World("wide features", width=128, signal=3.5, noise=2.2), (40, 200)),
+    (World("groups of 4", width=16, signal=3.2, noise=1.3, group=4, common=0.5), (200, 1000)),
+    (World("four seeds", width=16, signal=3.5, noise=1.3, seeds=4), (40, 200, 1000)),
+    (replace(NARROW, name="1 seed in 10 collapses", collapsed=0.1), (200, 1000)),
+    (replace(PEOPLE, name="8 people of 40", group=40), (320,)),
+    (replace(PEOPLE, name="12 people of 40", group=40), (480,)),
+    (replace(PEOPLE, name="20 people of 50", group=50), (1000,)),
+    (replace(PEOPLE, name="30 people of 30", group=30), (900,)),
+    (replace(PEOPLE, name="12 people, unequal", group=40, unequal=0.6), (480,)),
+    (replace(PEOPLE, name="30 people, unequal", group=30, unequal=0.6), (900,)),
 ]
-STUDIES = {40: 2500, 200: 1500, 1000: 600}  # items of a study: number of studies
-POWER = World("power", width=16, signal=3.0, noise=1.6)  # in which there is room for a gain of 20 points
-GAINS, POWER_STUDIES = (0.02, 0.05, 0.10, 0.20), 400
+SINGLE = TableWorld("items", groups=200)
+TABLES = [
+    SINGLE,
+    replace(SINGLE, groups=1000),
+    replace(SINGLE, name="4 seeds", groups=1000, seeds=4),
+    replace(SINGLE, name="20 seeds", groups=1000, seeds=20),
+    replace(SINGLE, name="1 seed in 10 collapses", collapsed=0.1),
+    replace(SINGLE, name="1 seed in 10 collapses", groups=1000, collapsed=0.1),
+    replace(SINGLE, name="1 in 10 collapses, 4 seeds", groups=1000, collapsed=0.1, seeds=4),
+    TableWorld("5 people of 40", 5, 40),
+    TableWorld("8 people of 20", 8, 20),
+    TableWorld("12 people of 40", 12, 40),
+    TableWorld("20 people of 50", 20, 50),
+    TableWorld("30 people of 30", 30, 30),
+    TableWorld("8 people of 40, unequal", 8, 40, unequal=0.6),
+    TableWorld("12 people of 40, unequal", 12, 40, unequal=0.6),
+    TableWorld("30 people of 30, unequal", 30, 30, unequal=0.6),
+]
+STUDIES = 2000  # in a cell of at most 200 items; fewer in larger ones
+GAINS = (0.05, 0.10, 0.20)
 # Arms differ on a handful of items, so that intervals are as narrow as the region of practical equivalence.
 CEILING = World("ceiling", width=32, signal=8.0, noise=1.0, spread=0.05)
-CEILING_GAIN, CEILING_STUDIES = 0.02, {200: 800, 1000: 300}
-MAX_VALUES = (
-    50_000  # of a study's features; wide ones of 1000 items would take as long as all others together
-)
-CONFIDENCE, BOOTSTRAP, EVERY = 0.95, 1000, 4  # every EVERY-th study is bootstrapped
+ROPE, ALPHA = 0.02, 0.05
 
 
-def judge(world: World, n: int, gain: float, studies: int) -> dict[str, Any]:
-    """What the comparison concludes from `studies` studies of `n` items with this true gain."""
-    source = Studies(world, n, calibrate(world, n, gain), seed=n + round(1000 * gain))
-    found = []
-    for number in range(studies):
-        outcome = source.draw()
-        scores = group_scores(outcome.accuracy[0] - outcome.accuracy[1:], outcome.groups)
-        halves = outcome.halves[0] - outcome.halves[1:].mean(axis=0)
-        groups = scores.shape[1]
-        estimate = with_minimum_error(two_way_mean(scores, halves), groups)
-        naive = interval(two_way_mean(scores), CONFIDENCE)
-        boot = (
-            bca_interval(scores, BOOTSTRAP, number, CONFIDENCE) if number % EVERY == 0 else (np.nan, np.nan)
-        )
-        accuracy = outcome.accuracy.mean(axis=1)
-        spread = np.std(accuracy[1:], ddof=1)
-        found.append(
-            (
-                *(
-                    estimate.mean,
-                    *interval(estimate, CONFIDENCE),
-                    equality_bound(estimate, groups, CONFIDENCE),
-                ),
-                *(*naive, *boot, accuracy[1:].mean(), spread),
-            )
-        )
-    mean, low, high, p, equal, naive_low, naive_high, naive_p, boot_low, boot_high, random, spread = np.array(
-        found
-    ).T
-    true = mean.mean()
-    bootstrapped = np.isfinite(boot_low)
-
-    def coverage(low: np.ndarray, high: np.ndarray) -> float:
-        return float(np.mean((low <= true) & (true <= high)))
-
+def conclude(outcome: Outcome) -> dict[str, float]:
+    """What trajprobe concludes from one study, and two simpler intervals for comparison."""
+    table = outcome.accuracy[0] - outcome.accuracy[1:]
+    scores, values, groups = group_scores(table, outcome.groups), table.mean(axis=0), outcome.groups
+    accuracies = outcome.accuracy.mean(axis=1).tolist()
+    found = two_way_mean(scores, outcome.halves[0] - outcome.halves[1:].mean(axis=0))
+    estimate = replace(found, error=max(found.error, minimum_error(values, groups, VARYING_DIFFERENCE)))
+    low, high, p_value = interval(estimate, 1 - ALPHA)
+    equal = replace(estimate, error=equality_error(estimate.error, values, groups))
+    equal_low, equal_high, _ = interval(equal, 1 - ALPHA)
+    draw = single_case(accuracies[0], accuracies[1:], LEAST_SD / len(groups))
+    assert draw is not None
+    naive = two_way_mean(scores)
+    naive = replace(naive, error=max(naive.error, minimum_error(values, groups, VARYING_DIFFERENCE)))
     return {
-        "world": world.name,
-        "items": n,
-        "asked": gain,
-        "true": float(true),
-        "studies": studies,
-        "random_accuracy": float(random.mean()),
-        "seeds_sd": float(spread.mean()),
-        "significant": float(np.mean(p < 1 - CONFIDENCE)),
-        "coverage": coverage(low, high),
-        "helps": float(np.mean(low > 0)),
-        "width": float(np.mean(high - low)),
-        "naive_significant": float(np.mean(naive_p < 1 - CONFIDENCE)),
-        "naive_coverage": coverage(naive_low, naive_high),
-        "bootstrap_coverage": coverage(boot_low[bootstrapped], boot_high[bootstrapped]),
-        "equal_2": float(np.mean(equal <= 0.02)),
-        "equal_5": float(np.mean(equal <= 0.05)),
+        "gain": found.mean,
+        "low": low,
+        "high": high,
+        "p_value": p_value,
+        "p_draw": draw.p_value,
+        "equality_bound": max(-equal_low, equal_high),
+        "naive_p": interval(naive, 1 - ALPHA)[2],
+        "group_t_p": float(ttest_1samp(scores.mean(axis=0), 0).pvalue),
+        "random": float(np.mean(accuracies[1:])),
+        "sd": float(np.std(accuracies[1:], ddof=1)),
+        "outlier": float(outlier(accuracies[1:]) is not None),
+        "halves": float(outcome.halves.shape[1]),
     }
 
 
-def jobs() -> list[tuple[World, int, float, int]]:
-    """Every (world, items, true gain, studies): near the ceiling, without a gain, and with gains in one world."""
-    nulls = [(world, n, 0.0, studies) for n, studies in STUDIES.items() for world in WORLDS if fits(world, n)]
-    power = [(POWER, n, gain, POWER_STUDIES) for n in STUDIES for gain in GAINS]
-    ceiling = [
-        (CEILING, n, gain, studies) for n, studies in CEILING_STUDIES.items() for gain in (0.0, CEILING_GAIN)
+def judge(world: World | TableWorld, n: int, gain: float | None, studies: int) -> dict[str, Any]:
+    """Frequencies over `studies` studies of `n` items with this true gain; None: the null of one more draw."""
+    seed = n + round(1000 * (gain or 0))
+    source: Studies | Tables
+    if isinstance(world, TableWorld):
+        source = Tables(world, gain, seed)
+    else:
+        source = Studies(world, n, None if gain is None else calibrate(world, n, gain), seed)
+    each = [conclude(source.draw()) for _ in range(studies)]
+    found = {name: np.array([one[name] for one in each]) for name in each[0]}
+    true = 0.0 if gain is None else float(found["gain"].mean())
+    both = np.maximum(found["p_value"], found["p_draw"]) < ALPHA
+    return {
+        "world": world.name,
+        "items": n,
+        "null": _null(gain),
+        "studies": studies,
+        "true": true,
+        "random_accuracy": float(found["random"].mean()),
+        "seeds_sd": float(found["sd"].mean()),
+        "significant": float(np.mean(found["p_value"] < ALPHA)),
+        "coverage": float(np.mean((found["low"] <= true) & (true <= found["high"]))),
+        "draw_significant": float(np.mean(found["p_draw"] < ALPHA)),
+        "wrong_verdict": float(np.mean(both)),
+        "helps": float(np.mean(both & (found["gain"] > 0))),
+        "width": float(np.mean(found["high"] - found["low"])),
+        "naive_significant": float(np.mean(found["naive_p"] < ALPHA)),
+        "group_t_significant": float(np.mean(found["group_t_p"] < ALPHA)),
+        "equal": float(np.mean(found["equality_bound"] <= ROPE)),
+        "outlier": float(found["outlier"].mean()),
+        "halves": float(found["halves"].mean()),
+    }
+
+
+def table_jobs(most: int) -> list[tuple[TableWorld, int, float | None, int]]:
+    """As `jobs`, of the worlds without probes, with a gain of 15 points in each."""
+    gains = (0.0, None, 0.15)
+    return [
+        (world, world.groups * world.group, gain, min(most, STUDIES)) for world in TABLES for gain in gains
     ]
-    return ceiling + nulls + power
 
 
-def fits(world: World, n: int) -> bool:
-    """Whether every class has enough groups for the folds, as trajprobe requires, and the features are few enough."""
-    return n // world.group >= 5 * world.classes and n * world.width <= MAX_VALUES
+def jobs(most: int) -> list[tuple[World, int, float | None, int]]:
+    """Every (world, items, true gain or None, studies): both nulls of each world, gains, and near the ceiling."""
+
+    def studies(n: int) -> int:
+        return min(most, STUDIES if n <= 200 else STUDIES // 3)
+
+    nulls = sorted(((world, n) for world, sizes in WORLDS for n in sizes), key=lambda cell: cell[1])
+    cells: list[tuple[World, int, float | None]] = []
+    for gain in (None, 0.0):
+        cells += [(world, n, gain) for world, n in nulls]
+    cells += [(world, n, 0.15) for world, n in nulls if world.mixed]
+    cells += [(NARROW, n, gain) for n in (40, 200, 1000) for gain in GAINS]
+    cells += [(CEILING, n, gain) for n in (200, 1000) for gain in (0.0, ROPE)]
+    return [(world, n, gain, studies(n)) for world, n, gain in cells]
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Two Markdown tables: without a gain, and with gains."""
+    """Two Markdown tables: under the nulls, and with gains. A frequency stands with its standard error."""
+
+    def often(row: dict[str, Any], name: str) -> str:
+        share = row[name]
+        return f"{100 * share:.1f} ± {100 * (share * (1 - share) / row['studies']) ** 0.5:.1f}"
+
     lines = [
-        "| items | world | studies | random arm (sd of seeds) | p < 0.05 | coverage | "
-        "without training part: p < 0.05 | coverage | bootstrap coverage | width, points |",
-        "| --- " * 10 + "|",
+        "| items | world | null | studies | random arm (sd of seeds) | p < 0.05, this checkpoint | coverage | "
+        "without training part | t over groups | p < 0.05, one more draw | helps or hurts |",
+        "| --- " * 11 + "|",
     ]
     for row in rows:
-        if row["asked"] == 0 and row["world"] != CEILING.name:
+        if row["null"] in ("checkpoint", "draw") and row["world"] != CEILING.name:
+            coverage = often(row, "coverage") if row["null"] == "checkpoint" else ""
             lines.append(
-                f"| {row['items']} | {row['world']} | {row['studies']:,} | {row['random_accuracy']:.0%} "
-                f"({100 * row['seeds_sd']:.1f}) | **{row['significant']:.1%}** | **{row['coverage']:.1%}** | "
-                f"{row['naive_significant']:.1%} | {row['naive_coverage']:.1%} | {row['bootstrap_coverage']:.1%} | "
-                f"{100 * row['width']:.1f} |"
+                f"| {row['items']} | {row['world']} | {row['null']} | {row['studies']:,} | "
+                f"{row['random_accuracy']:.0%} ({100 * row['seeds_sd']:.1f}) | {often(row, 'significant')} | "
+                f"{coverage} | {often(row, 'naive_significant')} | "
+                f"{often(row, 'group_t_significant')} | {often(row, 'draw_significant')} | "
+                f"{often(row, 'wrong_verdict')} |"
             )
     lines += [
         "",
-        "| items | world | true gain, points | studies | verdict helps | coverage | width, points | "
-        "no difference within ±2 | within ±5 |",
-        "| --- " * 9 + "|",
+        "| items | world | true gain, points | studies | p < 0.05, this checkpoint | coverage | t over groups | "
+        "verdict helps | width, points | no difference within ±2 |",
+        "| --- " * 10 + "|",
     ]
     for row in rows:
-        if row["asked"] > 0 or row["world"] == CEILING.name:
+        if row["null"] not in ("checkpoint", "draw") or row["world"] == CEILING.name:
             lines.append(
                 f"| {row['items']} | {row['world']} | {100 * row['true']:.1f} | {row['studies']:,} | "
-                f"{row['helps']:.1%} | {row['coverage']:.1%} | {100 * row['width']:.1f} | "
-                f"{row['equal_2']:.1%} | {row['equal_5']:.1%} |"
+                f"{often(row, 'significant')} | {often(row, 'coverage')} | {often(row, 'group_t_significant')} | "
+                f"{often(row, 'helps')} | {100 * row['width']:.1f} | {often(row, 'equal')} |"
             )
     return "\n".join(lines)
 
@@ -147,24 +204,28 @@ def table(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        help="where results are kept; what is there already is not measured again",
+        "--out", type=Path, required=True, help="results; what is there is not measured again"
     )
+    parser.add_argument("--studies", type=int, default=STUDIES, help="at most so many in a cell")
+    parser.add_argument("--tables", action="store_true", help="draw tables of results, without probes")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--table", action="store_true", help="only print the results so far")
     options = parser.parse_args()
     rows = json.loads(options.out.read_text()) if options.out.exists() else []
     if not options.table:
-        known = {(row["world"], row["items"], row["asked"]) for row in rows}
-        missing = [job for job in jobs() if (job[0].name, job[1], job[2]) not in known]
+        known = {(row["world"], row["items"], row["null"]) for row in rows}
+        asked = table_jobs(options.studies) if options.tables else jobs(options.studies)
+        missing = [job for job in asked if (job[0].name, job[1], _null(job[2])) not in known]
         with threadpool_limits(1), ProcessPoolExecutor(options.workers) as pool:
             for row in pool.map(judge, *zip(*missing, strict=True)) if missing else ():
                 rows.append(row)
                 options.out.write_text(json.dumps(rows, indent=1) + "\n")
                 print(row, flush=True)
-    print(table(sorted(rows, key=lambda row: (row["items"], row["asked"]))))
+    print(table(rows))
+
+
+def _null(gain: float | None) -> str:
+    return "draw" if gain is None else "checkpoint" if gain == 0 else f"{gain:g}"
 
 
 if __name__ == "__main__":

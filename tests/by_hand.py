@@ -2,6 +2,14 @@
 
 import numpy as np
 from scipy.stats import t
+from sklearn.preprocessing import StandardScaler
+
+
+def standardise(rows: np.ndarray) -> StandardScaler:
+    """scikit-learn's scaler, whose scales are at least the median of those of the columns that vary."""
+    scaler = StandardScaler().fit(rows.astype(np.float64))
+    scaler.scale_ = np.maximum(scaler.scale_, np.median(np.sqrt(scaler.var_[scaler.var_ > 0])))
+    return scaler
 
 
 def anova(
@@ -30,9 +38,10 @@ def anova(
         of_half = sum((one - other) ** 2 for one, other in halves) / 2 / len(halves)
         training = max(0, of_half * len(entries) - 2 * ms_column) / 3
         total += training
-        denominator += training**2 / len(halves)
-        smallest_df = min(smallest_df, len(halves))
+        denominator += training**2 / min(len(halves), groups - 1)
+        smallest_df = min(smallest_df, len(halves), groups - 1)
     df = max(total**2 / denominator, smallest_df)
-    error = max((total / len(entries)) ** 0.5, 1.9 / groups)
+    # More than three groups vary in all tests, so that there is no lower bound.
+    error = (total / len(entries)) ** 0.5
     half = t.ppf(0.5 + confidence / 2, df) * error
     return mean, half, 2 * t.cdf(-abs(mean) / error, df)

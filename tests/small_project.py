@@ -18,7 +18,6 @@ SMALL = {
     "probe.repeats": 2,
     "probe.inner_folds": 2,
     "probe.l2_grid.count": 4,
-    "compare.bootstrap": 500,
     "plot.clips_per_class": 2,
 }
 

@@ -14,7 +14,6 @@ from made_harness import gaussian, make_harness
 from trajprobe.analyse.description_length import description_length
 from trajprobe.analyse.harness import assign_inner_folds, held_out_hits, mean_interval
 from trajprobe.analyse.label_efficiency import label_efficiency
-from trajprobe.compare.random_effects import two_way_mean
 from trajprobe.core.schema import Interval
 from trajprobe.probe.logistic import fit_logistic
 
@@ -96,6 +95,6 @@ def test_the_smallest_error_is_that_of_all_groups_in_the_clusters():
     clusters = np.repeat(np.arange(8), 5)
     found = mean_interval(np.zeros((3, 40)), clusters, 0.95, units=40)
     assert found.value == 0
-    assert found.high == pytest.approx(student.ppf(0.975, 7) * two_way_mean(np.zeros((3, 40))).error)
+    assert found.high == pytest.approx(student.ppf(0.975, 7) * 0.5 / 40)
     within = mean_interval(np.ones((3, 40)), clusters, 0.95, units=40, within=(0, 1))
     assert within == Interval(1, 2 - 1 - found.high, 1)

@@ -58,7 +58,7 @@ open("params.yaml", "w").write(yaml.safe_dump(params))
 with open(os.environ["CALLS"], "a") as calls:
     calls.write(f"{name} ")
 print("Reproducing experiment", name, flush=True)
-seed = params["compare"]["seed"]
+seed = params["probe"]["seed"]
 if seed == 13:
     print("error: thirteen is refused", file=sys.stderr, flush=True)
     sys.exit("ERROR: failed to reproduce 'toy': failed to run: python toy.py, exited with 1")
@@ -77,7 +77,7 @@ git("update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}", "HEAD")
 STUDY: dict[str, Any] = {
     "question": "Does the seed matter?",
     "shared": {"compare.rope": 0.05},
-    "experiments": {"one": {"compare.seed": 1}, "two": {"compare.seed": 2, "encoders": ["magvit2_mini"]}},
+    "experiments": {"one": {"probe.seed": 1}, "two": {"probe.seed": 2, "encoders": ["magvit2_mini"]}},
     "readings": {"two": "Whether two [or more] seeds differ from one."},
     "remarks": "It should not.",
 }
@@ -142,7 +142,7 @@ def test_dvc_runs_a_study_that_is_killed_and_goes_on(
         SUMMARY
         + f"""
 import pathlib, sys, time, yaml
-seed = yaml.safe_load(open("params.yaml"))["compare"]["seed"]
+seed = yaml.safe_load(open("params.yaml"))["probe"]["seed"]
 with open({str(begun)!r}, "a") as log:
     log.write(f"{{seed}} ")
 if seed == 13:
@@ -154,14 +154,14 @@ json.dump(summary(seed), open("metrics/summary.json", "w"))
 """
     )
     metrics = [{"metrics/summary.json": {"cache": False}}]
-    toy = {"cmd": f"{sys.executable} toy.py", "deps": ["toy.py"], "params": ["compare"], "metrics": metrics}
+    toy = {"cmd": f"{sys.executable} toy.py", "deps": ["toy.py"], "params": ["probe"], "metrics": metrics}
     Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {"toy": toy}}))
     git("init", "-q", "-b", "main", "..")
     git("config", "user.name", "known here only")
     subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--subdir"], check=True)
     git("add", "-A")
     git("commit", "-q", "-m", "toy")
-    write_study(experiments={"one": {"compare.seed": 1}, "slow": {"compare.seed": 7}}, readings={})
+    write_study(experiments={"one": {"probe.seed": 1}, "slow": {"probe.seed": 7}}, readings={})
     Path("params.yaml").write_text(Path("params.yaml").read_text() + "# not committed\n")
     before = (git("status", "--porcelain"), git("symbolic-ref", "HEAD"), git("stash", "list"))
     params = Path("params.yaml").read_bytes()
@@ -181,7 +181,7 @@ json.dump(summary(seed), open("metrics/summary.json", "w"))
 
     assert study.run(PATH).startswith("1 run, 1 already there")
     assert begun.read_text() == "1 7 7 "
-    write_study(experiments={"slow": {"compare.seed": 7}, "bad": {"compare.seed": 13}}, readings={})
+    write_study(experiments={"slow": {"probe.seed": 7}, "bad": {"probe.seed": 13}}, readings={})
     with pytest.raises(UserError, match=r"1 of 2 experiments have no result \(bad\)"):
         study.run(PATH)
     assert "\nbad: no result: thirteen is refused\n" in capsys.readouterr().out
@@ -197,13 +197,14 @@ json.dump(summary(seed), open("metrics/summary.json", "w"))
     assert git("show", "-s", "--format=%an, %ae", ref) == "known here only, trajprobe@localhost"
     ran = git("show", f"{ref}:./params.yaml")
     assert ran.endswith("# not committed")  # and its comments are kept
-    assert yaml.safe_load(ran)["compare"] == yaml.safe_load(params)["compare"] | {"seed": 7, "rope": 0.05}
+    assert yaml.safe_load(ran)["probe"] == yaml.safe_load(params)["probe"] | {"seed": 7}
+    assert yaml.safe_load(ran)["compare"] == yaml.safe_load(params)["compare"] | {"rope": 0.05}
 
 
 def test_only_what_has_no_result_for_its_params_is_run(
     calls: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_study(experiments=STUDY["experiments"] | {"bad": {"compare.seed": 13}})
+    write_study(experiments=STUDY["experiments"] | {"bad": {"probe.seed": 13}})
     with pytest.raises(UserError, match=r"1 of 2 experiments have no result \(bad\)"):
         study.run(PATH, ["one", "bad"])
     assert "\nbad: no result: thirteen is refused\n" in capsys.readouterr().out
@@ -213,12 +214,12 @@ def test_only_what_has_no_result_for_its_params_is_run(
     assert study.run(PATH, ["two"]).startswith("0 run, 1 already there")
     assert calls.read_text().split() == ["seeds-one", "seeds-bad", "seeds-two"]
 
-    write_study(experiments=STUDY["experiments"] | {"one": {"compare.seed": 3}})  # an override changed
+    write_study(experiments=STUDY["experiments"] | {"one": {"probe.seed": 3}})  # an override changed
     study.show_study(PATH)
     assert "missing" in capsys.readouterr().out
     assert study.run(PATH).startswith("1 run, 1 already there")
     params = yaml.safe_load(Path("params.yaml").read_text())
-    params["compare"]["bootstrap"] += 1  # a param that both share changed
+    params["probe"]["repeats"] += 1  # a param that both share changed
     Path("params.yaml").write_text(yaml.safe_dump(params))
     assert study.run(PATH).startswith("2 run, 0 already there")
     study.show_study(PATH)
@@ -226,7 +227,7 @@ def test_only_what_has_no_result_for_its_params_is_run(
 
     project = experiments.find_project(Path.cwd())
     kept = git("rev-parse", project.ref("seeds-one"))
-    write_study(experiments={"one": {"compare.seed": 13}}, readings={})
+    write_study(experiments={"one": {"probe.seed": 13}}, readings={})
     with pytest.raises(UserError, match="no result"):
         study.run(PATH)
     assert study._parsed("compare: of another version") is None
@@ -238,7 +239,7 @@ def test_only_what_has_no_result_for_its_params_is_run(
 
 def test_a_study_is_shown_as_a_table_and_as_a_page(calls: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study.run(PATH)
-    write_study(experiments=STUDY["experiments"] | {"bad": {"compare.seed": 13}})
+    write_study(experiments=STUDY["experiments"] | {"bad": {"probe.seed": 13}})
     capsys.readouterr()
     study.show_study(PATH, Path("out/page.html"))
     shown = capsys.readouterr().out
@@ -424,7 +425,7 @@ def test_one_run_at_a_time_even_if_only_its_child_is_left(calls: Path) -> None:
     project = experiments.find_project(Path.cwd())
     with experiments.reserved(project), pytest.raises(UserError, match="is at work here; wait"):
         study.run(PATH)
-    write_study(experiments={"slow": {"compare.seed": 7}}, readings={})
+    write_study(experiments={"slow": {"probe.seed": 7}}, readings={})
     command = [sys.executable, "-c", "from trajprobe.cli import main; main()", "study", "run", str(PATH)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as process:
         try:

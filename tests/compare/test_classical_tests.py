@@ -1,25 +1,13 @@
-"""McNemar, the corrected t-test, Holm, effect size and bootstrap, each against an independent implementation (baycomp,
-SciPy), a published example or a closed form."""
+"""One value against a sample, outliers, Holm's correction and effect sizes, each against a closed form, a published
+table or simulation."""
 
-from math import comb
-
-import baycomp
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import bootstrap, norm, t, ttest_1samp
+from scipy.stats import t, ttest_ind
 
-from trajprobe.compare.classical_tests import (
-    bca_interval,
-    bootstrap_means,
-    hedges_g,
-    holm,
-    mcnemar_mid_p,
-    mcnemar_over_seeds,
-    rank_among,
-    resampled_difference,
-)
+from trajprobe.compare.classical_tests import error_reduction, holm, odds_ratio, outlier, single_case
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6), st.floats(0.001, 0.5))
@@ -35,122 +23,70 @@ def test_holm_rejects_what_the_sequential_procedure_rejects(p_values: list[float
     assert all(each >= own for each, own in zip(adjusted, p_values, strict=True))
 
 
-@pytest.mark.parametrize(("first", "second"), [(0, 0), (1, 0), (1, 7), (5, 5), (0, 12), (30, 11)])
-def test_mcnemar_mid_p_by_counting_every_outcome(first: int, second: int) -> None:
-    n, fewer = first + second, min(first, second)
-    exact = sum(comb(n, k) for k in range(fewer)) + comb(n, fewer) / 2
-    assert mcnemar_mid_p(first, second) == pytest.approx(min(1.0, 2 * exact / 2**n))
+def test_one_against_a_sample_is_the_two_sample_t_test_with_one_value() -> None:
+    """Crawford & Howell's test is Student's with a second sample of one, which adds nothing to the variance."""
+    sample = np.random.default_rng(0).normal(0.6, 0.05, 8)
+    found = single_case(0.75, sample.tolist(), 0)
+    assert found is not None
+    assert found.p_value == pytest.approx(ttest_ind([0.75], sample).pvalue)
+    low, high = found.prediction_interval(1 - found.p_value)
+    assert min(abs(low), abs(high)) == pytest.approx(0, abs=1e-9)  # it ends at zero at just that level
+    low, high = found.prediction_interval(0.95)
+    half = t.ppf(0.975, 7) * sample.std(ddof=1) * (1 + 1 / 8) ** 0.5
+    assert (low, high) == pytest.approx((0.75 - sample.mean() - half, 0.75 - sample.mean() + half))
 
 
-def test_mcnemar_on_a_published_table() -> None:
-    # Fagerland, Lydersen & Laake 2013, airway hyper-responsiveness: 1 and 7 discordant pairs, mid-p 0.039.
-    assert mcnemar_mid_p(1, 7) == pytest.approx(0.039, abs=5e-4)
+@pytest.mark.parametrize("count", [2, 8])
+def test_one_more_draw_is_taken_for_another_in_one_sample_of_twenty(count: int) -> None:
+    rng, found, covered = np.random.default_rng(1), [], []
+    for _ in range(3000):
+        own, another, *sample = rng.normal(0.6, 0.05, count + 2).tolist()
+        case = single_case(own, sample, 0)
+        assert case is not None
+        found.append(case.p_value < 0.05)
+        low, high = case.prediction_interval(0.95)
+        covered.append(low <= own - another <= high)
+    assert np.mean(found) == pytest.approx(0.05, abs=0.012)
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.012)
 
 
-def test_p_values_of_several_seeds_are_combined_by_twice_their_median() -> None:
-    rng = np.random.default_rng(0)
-    first, second = rng.random((1, 40)) < 0.9, rng.random((3, 1, 40)) < 0.5
-    each = [mcnemar_mid_p(int((first[0] & ~s[0]).sum()), int((~first[0] & s[0]).sum())) for s in second]
-    assert mcnemar_over_seeds(first, second) == pytest.approx(min(1.0, 2 * sorted(each)[1]))
+def test_a_single_value_has_no_spread_and_equal_values_have_the_least() -> None:
+    assert single_case(0.9, [0.5], 0.01) is None
+    same = single_case(0.9, [0.5] * 4, 0.01)
+    assert same is not None
+    assert same.scale == pytest.approx(0.01 * (5 / 4) ** 0.5)
+    assert same.df == 3
 
 
-def test_the_resampled_test_without_overlap_is_the_ordinary_one() -> None:
-    differences = np.random.default_rng(1).normal(0.1, 0.2, 12)
-    plain = resampled_difference(differences, 0.0)
-    assert plain.p_value == pytest.approx(ttest_1samp(differences, 0).pvalue)
-    overlapping = resampled_difference(differences, 1 / 4)  # 5 folds: variance (1/J + 1/4) s^2
-    assert (overlapping.scale / plain.scale) ** 2 == pytest.approx((1 / 12 + 1 / 4) * 12)
+@pytest.mark.parametrize(("count", "critical"), [(3, 1.155), (4, 1.496), (8, 2.274), (20, 3.001)])
+def test_outliers_are_those_of_grubbs_table(count: int, critical: float) -> None:
+    """Critical values of the two-sided test at 1 % (Grubbs 1969, table 1, at 0.5 % on one side)."""
+    rest = np.resize([1.0, -1.0], count - 1)
+    for factor, expected in ((0.999, None), (1.001, count - 1)):
+        # The value at which the last point has that distance from the mean, by bisection.
+        low, high = 1.0, 1e6
+        for _ in range(200):
+            middle = (low + high) / 2
+            values = np.append(rest, middle)
+            reached = (middle - values.mean()) / values.std(ddof=1)
+            low, high = (middle, high) if reached < critical * factor else (low, middle)
+        if high < 1e5:  # three values never get far beyond the table's value
+            assert outlier(np.append(rest, high).tolist()) == expected
 
 
-def test_the_rope_by_integrating_the_posterior() -> None:
-    posterior = resampled_difference(np.random.default_rng(2).normal(0.01, 0.05, 10), 0.25)
-    draws = posterior.mean + posterior.scale * t.rvs(9, size=400_000, random_state=np.random.default_rng(3))
-    low, inside, high = posterior.rope(0.02)
-    assert low == pytest.approx((draws < -0.02).mean(), abs=4e-3)
-    assert high == pytest.approx((draws > 0.02).mean(), abs=4e-3)
-    assert low + inside + high == pytest.approx(1)
+def test_a_collapsed_initialisation_is_an_outlier_and_small_samples_have_none() -> None:
+    assert outlier([0.61, 0.63, 0.6, 0.31, 0.62, 0.64, 0.6, 0.62]) == 3
+    assert outlier([0.61, 0.63, 0.6, 0.59, 0.62, 0.64, 0.6, 0.62]) is None
+    assert outlier([0.5, 0.9]) is None
+    assert outlier([0.5] * 5) is None
+    rng = np.random.default_rng(2)
+    assert np.mean([outlier(rng.normal(size=8).tolist()) is not None for _ in range(2000)]) < 0.02
 
 
-@pytest.mark.parametrize("runs", [1, 3])
-def test_the_rope_is_baycomps(runs: int) -> None:
-    rng = np.random.default_rng(runs)
-    ours, theirs = rng.normal(0.80, 0.04, 5 * runs), rng.normal(0.78, 0.05, 5 * runs)
-    expected = baycomp.CorrelatedTTest.probs(theirs, ours, rope=0.02, runs=runs)
-    assert resampled_difference(ours - theirs, 1 / 4).rope(0.02) == pytest.approx(expected, abs=1e-12)
-
-
-def test_folds_that_all_agree_have_no_spread() -> None:
-    same = resampled_difference(np.zeros(4), 0.25)
-    assert same.p_value == 1
-    assert same.rope(0.02) == (0, 1, 0)
-    assert resampled_difference(np.full(4, 0.5), 0.25).p_value == 0
-
-
-def test_hedges_g_by_hand_and_rank_by_counting() -> None:
-    sample = [0.5, 0.6, 0.7]  # mean 0.6, sd 0.1, correction 1 - 3 / 7
-    assert hedges_g(0.9, sample) == pytest.approx(3 * 4 / 7)
-    assert [rank_among(value, sample) for value in (0.9, 0.7, 0.65, 0.1)] == [1, 1, 2, 4]
-
-
-def test_seeds_that_differ_by_rounding_are_equal() -> None:
-    third = 1 / 3 + 1 / 3 + 1 / 3
-    nearly = [np.mean([third, 1.0, 1.0]) * 0.7, 0.7, 0.7 + 1e-16]
-    assert hedges_g(0.9, nearly) is None
-    assert rank_among(0.7 - 1e-16, [0.7, 0.7]) == 1
-    assert hedges_g(0.9, [0.5, 0.6]) is None  # for two the correction is zero whatever the gain
-
-
-def table(seeds: int, groups: int, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return (
-        0.1
-        + rng.normal(size=(seeds, 1)) * 0.3
-        + rng.exponential(size=(1, groups))
-        + rng.normal(size=(seeds, groups))
-    )
-
-
-@pytest.mark.parametrize("shape", [(2, 30), (8, 100), (1, 50)])
-def test_bootstrap_variance_is_that_of_independent_multinomial_weights(shape: tuple[int, int]) -> None:
-    scores = table(*shape)
-    seeds, groups = shape
-    residual = scores - scores.mean(axis=0) - scores.mean(axis=1, keepdims=True) + scores.mean()
-    # Weights of mean 1, variance 1 - 1/n and covariance -1/n: each factor by itself, and where both are drawn.
-    exact = scores.mean(axis=0).var() / groups + scores.mean(axis=1).var() / seeds
-    exact += (residual**2).mean() / (seeds * groups)
-    found = bootstrap_means(scores, 20_000, 1)
-    assert found.var() == pytest.approx(exact, rel=0.05)
-    assert found.mean() == pytest.approx(scores.mean(), abs=4 * np.sqrt(exact / 20_000))
-
-
-def test_with_one_seed_bca_is_scipys_over_groups() -> None:
-    scores = table(1, 60)
-    reference = bootstrap(
-        (scores[0],), np.mean, n_resamples=40_000, method="BCa", rng=np.random.default_rng(2)
-    ).confidence_interval
-    np.testing.assert_allclose(
-        bca_interval(scores, 40_000, 3, 0.95), reference, atol=0.02 * (reference.high - reference.low)
-    )
-
-
-def test_bca_shifts_and_scales_with_the_scores_and_repeats_itself() -> None:
-    scores = table(4, 40)
-    low, high = bca_interval(scores, 2000, 5, 0.9)
-    np.testing.assert_allclose(bca_interval(3 * scores - 1, 2000, 5, 0.9), (3 * low - 1, 3 * high - 1))
-    assert bca_interval(scores, 2000, 5, 0.9) == (low, high)
-    wider = bca_interval(scores, 2000, 5, 0.99)
-    assert wider[0] < low < scores.mean() < high < wider[1]
-    assert bca_interval(np.full((3, 10), 0.25), 500, 0, 0.95) == (0.25, 0.25)
-
-
-def test_the_acceleration_is_that_of_every_group_and_every_seed() -> None:
-    rng = np.random.default_rng(6)
-    scores = rng.exponential(size=(5, 1)) ** 2 + rng.exponential(size=(1, 30))
-    found, mean = np.sort(bootstrap_means(scores, 4000, 7)), scores.mean()
-    influence = [(scores[:, g].mean() - mean) / 30 for g in range(30)]
-    influence += [(scores[s].mean() - mean) / 5 for s in range(5)]
-    a = sum(u**3 for u in influence) / (6 * sum(u**2 for u in influence) ** 1.5)
-    bias = norm.ppf(np.mean(found < mean))
-    ends = [norm.cdf(bias + (bias + z) / (1 - a * (bias + z))) for z in norm.ppf([0.025, 0.975])]
-    assert a > 0.02  # otherwise the test could not fail
-    np.testing.assert_allclose(bca_interval(scores, 4000, 7, 0.95), np.quantile(found, ends), rtol=1e-9)
+def test_effect_sizes_by_hand_and_where_they_are_not_defined() -> None:
+    assert error_reduction(0.9, 0.6) == pytest.approx(0.75)
+    assert error_reduction(0.5, 0.6) == pytest.approx(-0.25)
+    assert error_reduction(0.9, 1.0) is None
+    assert odds_ratio(0.9, 0.6) == pytest.approx(9 / 1.5)
+    assert odds_ratio(1.0, 0.6) is None
+    assert odds_ratio(0.9, 0.0) is None

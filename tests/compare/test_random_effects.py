@@ -8,13 +8,17 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 
 from trajprobe.compare.random_effects import (
-    MIN_ERROR_GROUPS,
+    UNSEEN_DISAGREEMENTS,
+    VARYING_DIFFERENCE,
+    VARYING_MEAN,
     MeanEstimate,
+    equality_error,
     group_scores,
     interval,
+    minimum_error,
     p_value_greater,
     two_way_mean,
-    with_minimum_error,
+    varying_groups,
 )
 
 
@@ -59,15 +63,65 @@ def test_if_only_seeds_vary_it_is_the_t_test_over_seeds() -> None:
 
 
 def test_arms_that_always_agree_still_have_an_error() -> None:
-    assert two_way_mean(np.zeros((4, 25))).error == MIN_ERROR_GROUPS / 25
+    each = np.arange(25)
+    assert minimum_error(np.zeros(25), each, VARYING_MEAN) == 0.5 / 25
+    assert minimum_error(np.zeros(25), each, VARYING_DIFFERENCE) == pytest.approx(1.9 / 25, rel=2e-3)
+    agreeing = np.tile([0.0, 1.0], 20)  # subjects who all reach the same accuracy to the item
+    assert minimum_error(agreeing, np.repeat(np.arange(4), 10), VARYING_DIFFERENCE) == 0.5 / 40
 
 
 @pytest.mark.parametrize("groups", [60, 480])
 def test_if_arms_never_differ_the_bound_is_the_exact_one(groups: int) -> None:
-    low, high, _ = interval(with_minimum_error(two_way_mean(np.zeros((8, groups))), groups), 0.95)
+    error = minimum_error(np.zeros(groups), np.arange(groups), VARYING_DIFFERENCE)
+    low, high, _ = interval(MeanEstimate(0.0, error, groups - 1.0), 0.95)
     assert high == -low
     assert high == pytest.approx(1 - 0.025 ** (1 / groups), rel=0.07)  # Clopper & Pearson: 0.975 on one side
-    assert with_minimum_error(MeanEstimate(0.1, 0.2, 5.0), groups) == MeanEstimate(0.1, 0.2, 5.0)
+
+
+def test_the_bound_matters_only_where_less_varies_than_it_assumes() -> None:
+    rng = np.random.default_rng(0)
+    few = np.zeros(50)
+    few[:2] = 1
+    assert varying_groups(few, np.arange(50)) == pytest.approx(2 * 0.96**2 + 48 * 0.04**2)
+    assert minimum_error(few, np.arange(50), VARYING_DIFFERENCE) == pytest.approx(3.6**0.5 / 50)
+    for subjects in (4, 8, 12, 30):
+        groups = np.repeat(np.arange(subjects), 40)
+        values = rng.integers(-1, 2, len(groups)).astype(float)
+        assert varying_groups(values, groups) == subjects
+        error = two_way_mean(group_scores(values, groups)).error
+        assert minimum_error(values, groups, VARYING_DIFFERENCE) <= error
+
+
+@pytest.mark.parametrize(("subjects", "items"), [(4, 40), (8, 20), (12, 40), (30, 30)])
+def test_a_few_subjects_with_the_same_gain_are_found(subjects: int, items: int) -> None:
+    """No gain is found in one study of twenty; 15 points in every subject nearly always, as by a t-test over them."""
+    rng, groups = np.random.default_rng(subjects), np.repeat(np.arange(subjects), items)
+
+    def p_value(gain: float) -> float:
+        hard = rng.normal(0, 0.1, subjects)[groups]
+        ours = rng.random(len(groups)) < 0.6 + gain + hard
+        seeds = 0.02 * rng.normal(size=(8, 1))
+        values = ours - (rng.random((8, len(groups))) < 0.6 + hard + seeds).astype(float)
+        found = two_way_mean(group_scores(values, groups))
+        error = max(found.error, minimum_error(values.mean(axis=0), groups, VARYING_DIFFERENCE))
+        return interval(MeanEstimate(found.mean, error, found.df), 0.95)[2]
+
+    assert 0.02 <= np.mean([p_value(0.0) < 0.05 for _ in range(400)]) <= 0.08
+    power = np.mean([p_value(0.15) < 0.05 for _ in range(200)])
+    assert power >= {4: 0.6, 8: 0.75, 12: 0.98, 30: 0.98}[subjects]
+
+
+def test_equality_takes_three_more_disagreements_of_the_size_that_was_seen() -> None:
+    values = np.zeros(100)
+    values[:10] = 1
+    error = equality_error(0.03, values, np.arange(100))
+    assert error == pytest.approx((0.03**2 + UNSEEN_DISAGREEMENTS / 100**2) ** 0.5)
+    groups = np.repeat(np.arange(10), 10)
+    spread = np.tile([1.0, *[0.0] * 9], 10)
+    spread[:2] = 0, 0  # nine groups with one disagreement of ten, one with none
+    scores = group_scores(spread, groups)[0]
+    square = ((scores - scores.mean()) ** 2).sum() / varying_groups(spread, groups)
+    assert equality_error(0.03, spread, groups) == pytest.approx((0.03**2 + 3 * square / 100) ** 0.5)
 
 
 def test_degrees_of_freedom_do_not_fall_below_those_of_the_seeds() -> None:
@@ -93,6 +147,7 @@ def test_copies_of_an_item_in_one_group_add_no_certainty() -> None:
     values = np.random.default_rng(3).random((4, 50))
     once = two_way_mean(group_scores(values, np.arange(50)))
     thrice = two_way_mean(group_scores(np.repeat(values, 3, axis=1), np.repeat(np.arange(50), 3)))
+    assert varying_groups(values.mean(axis=0), np.arange(50)) > VARYING_MEAN  # so no bound matters
     assert (thrice.mean, thrice.error, thrice.df) == pytest.approx((once.mean, once.error, once.df))
 
 
@@ -126,3 +181,5 @@ def test_halves_that_differ_as_items_do_add_nothing() -> None:
     assert apart.error > alone.error
     # All of the variance is then due to halves, of which there are 20.
     assert two_way_mean(np.zeros((4, 60)), np.tile([-3.0, 3.0], (20, 1))).df == pytest.approx(20)
+    # Splits of a few groups are no more than contrasts between these.
+    assert two_way_mean(np.zeros((4, 8)), np.tile([-3.0, 3.0], (20, 1))).df == pytest.approx(7)

@@ -7,13 +7,12 @@ import pytest
 
 from trajprobe.compare.checks import Checks
 from trajprobe.compare.gain import Gain
-from trajprobe.compare.random_effects import MeanEstimate
 from trajprobe.compare.verdict import Verdict, decide
 
 GAIN = Gain(
-    value=0.193, low=0.151, high=0.234, equality_bound=0.235, bootstrap_low=0.15, bootstrap_high=0.23, p_value=1e-9,
-    estimate=MeanEstimate(0.193, 0.02, 50.0), seeds=8, detectable=0.057, rank=1, hedges_g=4.0, mcnemar_p=1e-8,
-    resampled=None, covers_training=True,
+    items=480, accuracy=0.81, accuracies=(0.60, 0.61, 0.62, 0.63, 0.60, 0.61, 0.62, 0.646), value=0.193, low=0.151,
+    high=0.234, p_value=1e-9, prediction_low=0.142, prediction_high=0.244, p_draw=2e-5, equality_bound=0.235,
+    detectable=0.057, error_reduction=0.5, odds_ratio=2.7, outlier=None, covers_training=True,
 )  # fmt: skip
 FINE = Checks(
     pretrained_above_noise=True, random_above_noise=True, saturated="neither", confounded=False, at_edge=0.0
@@ -25,8 +24,11 @@ def verdict(gain: Gain = GAIN, p_adjusted: float = 1e-9, **checks: Any) -> Verdi
     return decide(gain, replace(FINE, **checks), p_adjusted, confidence=0.95, rope=0.02)
 
 
-def between(low: float, high: float) -> Gain:
-    return replace(GAIN, value=(low + high) / 2, low=low, high=high, equality_bound=max(-low, high) + 1e-6)
+def between(low: float, high: float, p_draw: float = 0.02) -> Gain:
+    return replace(
+        GAIN, value=(low + high) / 2, low=low, high=high, equality_bound=max(-low, high) + 1e-6, p_draw=p_draw,
+        p_value=0.01 if low > 0 or high < 0 else 0.9,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -47,27 +49,52 @@ def test_the_word_follows_from_the_interval(low: float, high: float, p_value: fl
 
 
 def test_arms_that_hardly_ever_differ_are_not_equal_for_that() -> None:
-    found = verdict(replace(GAIN, value=0.004, low=-0.011, high=0.019, equality_bound=0.024))
+    found = verdict(replace(between(-0.011, 0.019), equality_bound=0.024), 0.9)
     assert found.word == "inconclusive"
     assert "differ on too few items to be called equal" in found.warning
 
 
-def test_the_sentence_is_plain_and_has_the_figures() -> None:
+def test_the_sentence_answers_both_questions_and_says_what_it_does_not_cover() -> None:
     found = verdict()
     assert found.sentence == (
-        "Pretraining helps: the gain in accuracy is +19.3 points (95 % interval 15.1 to 23.4; p < 0.001; "
-        "8 random initialisations)."
+        "Pretraining helps: this checkpoint is 19.3 percentage points more accurate than the average untrained network "
+        "(81.0 against 61.7 %; 480 items, 8 initialisations; 95 % confidence interval 15.1 to 23.4, p < 0.001). It is "
+        "more accurate than all 8; the 95 % prediction interval of its gain over one untrained network is 14.2 to 24.4 "
+        "(p < 0.001). Other pretraining runs are not covered."
     )
     assert found.warning == ""
     unclear = verdict(between(-0.03, 0.03), 0.9).sentence
-    assert unclear.endswith("; a comparison of this size detects a gain of 5.7 points with 80 % power.")
-    assert "beyond ±2 points" in verdict(between(-0.01, 0.01), 0.9).sentence
+    assert (
+        "A study of this size detects a gain of 5.7 points (80 % power in both tests, two-sided 5 %)."
+        in unclear
+    )
+    assert "beyond ±2 points (equivalence test)" in verdict(between(-0.01, 0.01), 0.9).sentence
+    worse = verdict(replace(GAIN, value=-0.1, accuracy=0.605)).sentence
+    assert "10.0 percentage points less accurate" in worse
+    assert "It is more accurate than 2 of the 8;" in worse
+    assert "more accurate than none;" in verdict(replace(GAIN, accuracy=0.5)).sentence
 
 
 def test_no_zero_has_a_sign_and_no_detectable_gain_exceeds_one() -> None:
-    found = verdict(replace(GAIN, value=-0.0004, low=-0.9, high=0.9, detectable=1.7))
-    assert found.sentence.startswith("Inconclusive: the gain in accuracy is 0.0 points")
-    assert "cannot detect any gain" in found.sentence
+    found = verdict(replace(GAIN, value=-0.0004, low=-0.9, high=0.9, detectable=1.7, p_value=0.9), 0.9)
+    assert found.sentence.startswith("Inconclusive: this checkpoint is 0.0 percentage points")
+    assert "detects no gain" in found.sentence
+
+
+def test_a_gain_that_another_draw_may_have_is_inconclusive() -> None:
+    """Better than the average untrained network, but within what one of them may reach by luck."""
+    found = verdict(between(0.01, 0.07, p_draw=0.3), 0.3)
+    assert found.word == "inconclusive"
+    assert "it may be a lucky draw" in found.warning
+    assert "Holm" not in found.warning
+    assert "80 % power in both tests" in found.sentence
+
+
+def test_an_initialisation_that_collapsed_is_a_warning() -> None:
+    found = verdict(replace(GAIN, outlier=2))
+    assert found.word == "helps"
+    assert "Initialisation 2 (62.0 %) lies far from the others" in found.warning
+    assert "Raise extract.random_inits to 20" in found.warning
 
 
 def test_penalties_at_the_edge_of_their_grid_are_a_warning_unless_rare() -> None:
@@ -89,6 +116,9 @@ def test_two_arms_at_the_level_of_noise_differ_by_chance() -> None:
         found = verdict(between(low, high), 0.01, **NOISE)
         assert found.word == "inconclusive"
         assert "Neither arm is significantly better than hash noise" in found.warning
+    for checks in (NOISE, {"pretrained_above_noise": False}, {"random_above_noise": False}):
+        equal = verdict(between(-0.01, 0.01), 0.9, **checks)
+        assert equal.word == "inconclusive"  # two arms that only guess are not equal for that
     worse = verdict(
         between(-0.3, -0.2), pretrained_above_noise=False
     )  # pretraining destroyed what random features have
@@ -100,6 +130,7 @@ def test_several_encoders_are_paid_for() -> None:
     found = verdict(between(0.01, 0.07), 0.08)
     assert found.word == "inconclusive"
     assert "Holm's correction" in found.warning
+    assert "(p = 0.080)" in found.warning
     assert "80 % power" not in found.sentence  # it was detected, had it been alone
 
 
@@ -135,10 +166,10 @@ def test_a_ceiling_hides_a_difference_or_bounds_it() -> None:
 
 def test_one_initialisation_concludes_nothing_and_a_few_are_a_warning() -> None:
     for low, high in ((0.1, 0.2), (-0.2, -0.1), (-0.01, 0.01)):
-        found = verdict(replace(between(low, high), seeds=1))
+        found = verdict(replace(between(low, high, 1.0), accuracies=(0.6,)))
         assert found.word == "inconclusive"
         assert "A single random initialisation" in found.warning
-    few = verdict(replace(GAIN, seeds=4))
+    few = verdict(replace(GAIN, accuracies=GAIN.accuracies[:4]))
     assert few.word == "helps"
     assert "poorly known from 4" in few.warning
-    assert verdict(replace(GAIN, seeds=5)).warning == ""
+    assert verdict(replace(GAIN, accuracies=GAIN.accuracies[:5])).warning == ""

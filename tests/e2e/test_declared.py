@@ -32,7 +32,7 @@ HARMLESS = (
     "trajprobe.params",
     "trajprobe.core",
 )
-SEEDED = ("synthesis", "render", "extract", "probe", "compare", "analyse", "baseline")
+SEEDED = ("synthesis", "render", "extract", "probe", "analyse", "baseline")
 
 
 def resolved(value: Any, source: str, item: str) -> Any:

@@ -3,6 +3,7 @@
 And the same numbers give the same bytes.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,9 +46,14 @@ def comparison(
             )
             for init, level in enumerate(levels)
         ),
-        Interval(gain, gain - 0.04, gain + 0.05),
-        0.01,
-        "helps",
+        gain=Interval(gain, gain - 0.04, gain + 0.05),
+        prediction=Interval(gain, gain - 0.1, gain + 0.1),
+        p_value=0.01,
+        p_draw=0.02,
+        p_adjusted=0.02,
+        error_reduction=None,
+        odds_ratio=None,
+        verdict="helps",
         confounded=False,
         warning="",
     )
@@ -132,7 +138,7 @@ def test_dots_do_not_overlap() -> None:
         ArmScores("one", "random", i, "mid", "mean", Interval(0.6, 0.5, 0.7), 0.1, 0.6, 0.7) for i in range(3)
     )
     first = given.encoders["one"][0]
-    given = Arms({"one": (Comparison(first.pretrained, same, first.gain, 0.1, "helps", False, ""),)}, ())
+    given = Arms({"one": (replace(first, random=same),)}, ())
     with drawing(LIGHT):
         figure = draw_arms(given, CHANCE, ROPE, LIGHT)
     (dots,) = [line for line in figure.axes[0].lines if line.get_gid() == "random"]

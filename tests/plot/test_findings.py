@@ -18,9 +18,19 @@ def comparison(encoder: str = "e", verdict: str = "helps", warning: str = "") ->
         interval = Interval(accuracy, accuracy - 0.05, accuracy + 0.05)
         return ArmScores(encoder, arm, 0, "mid", "mean", interval, 0.1, accuracy, 1.0)
 
-    gain = Interval(0.2, 0.1, 0.3)
     return Comparison(
-        scores("pretrained", 0.8), (scores("random", 0.6),), gain, 0.01, verdict, False, warning
+        pretrained=scores("pretrained", 0.8),
+        random=(scores("random", 0.6),),
+        gain=Interval(0.2, 0.1, 0.3),
+        prediction=Interval(0.2, 0.0, 0.4),
+        p_value=0.01,
+        p_draw=0.02,
+        p_adjusted=0.02,
+        error_reduction=0.5,
+        odds_ratio=2.7,
+        verdict=verdict,
+        confounded=False,
+        warning=warning,
     )
 
 

@@ -78,6 +78,19 @@ def test_large_groups_are_balanced_over_folds():
         assert np.abs(share - 0.25).max() < 0.05
 
 
+def test_a_few_groups_of_unequal_size_are_divided_differently_in_every_repeat():
+    """Greedy by size alone, they are divided in the same way every time."""
+    sizes = [80, 60, 50, 40, 30, 25, 20, 10]
+    groups = np.repeat(np.arange(8), sizes)
+    y = np.random.default_rng(0).integers(0, 3, len(groups))
+    folds = make_folds(y, names(groups), [""] * len(y), names(range(3)), **{**SETTINGS, "repeats": 3})
+    partitions = [
+        frozenset(frozenset(groups[fold.test]) for fold in folds if fold.repeat == repeat)
+        for repeat in range(3)
+    ]
+    assert len(set(partitions)) == 3
+
+
 def test_the_seed_decides_and_repeats_differ():
     y = np.arange(60) % 3
     arguments = (y, names(range(60)), [""] * 60, names(range(3)))

@@ -55,6 +55,18 @@ def test_halves_are_disjoint_and_keep_groups_and_classes(seed, size, n_classes):
             assert all(len(folds) == 1 for folds in where.values())
 
 
+def test_no_two_halvings_are_the_same():
+    sizes = [80, 60, 50, 40, 30, 25, 20, 10]  # of 8 writers
+    groups = np.repeat(np.arange(8), sizes)
+    y = np.random.default_rng(0).integers(0, 3, len(groups))
+    pairs = divide(y, groups, count=20)
+    sides = {frozenset(frozenset(groups[half.items]) for half in pair) for pair in pairs}
+    assert len(sides) == len(pairs) >= 8
+    shares = [abs(len(one.items) - len(other.items)) / len(y) for one, other in pairs]
+    assert max(shares) < 0.2
+    assert len(divide(np.tile([0, 1], 40), np.repeat(np.arange(4), 20), count=20)) == 3  # 2 + 2 groups
+
+
 def test_a_half_has_as_many_folds_as_its_rarest_class_allows():
     y = np.repeat([0, 1], [40, 6])
     assert all(len(half.folds) == 3 for pair in divide(y) for half in pair)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, PredefinedSplit, cross_val_predict
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from by_hand import standardise
 from trajprobe.probe import logistic, solver
 from trajprobe.probe.folds import splits_of
 from trajprobe.probe.logistic import fit_logistic, fit_principal_axes, make_l2_grid, predict_folds
@@ -57,7 +57,7 @@ def reference(standard, y, l2):
 )
 def test_every_penalty_reaches_the_optimum_of_sklearn(n, width, n_classes):
     features, y = sample(n, width, n_classes)
-    standard = StandardScaler().fit_transform(features.astype(np.float64))
+    standard = standardise(features).transform(features.astype(np.float64))
     for l2 in L2_GRID:
         fitted = fit_logistic(features, y, n_classes, [], np.array([l2]))
         weights = fitted.coefficients.astype(np.float64)
@@ -66,12 +66,13 @@ def test_every_penalty_reaches_the_optimum_of_sklearn(n, width, n_classes):
 
 
 @pytest.mark.parametrize(("width", "signal"), [(200, 1.0), (20, 0.5), (60, 0.0)])
-def test_penalty_and_predictions_are_those_of_grid_search(width, signal):
+def test_penalty_and_predictions_are_those_of_grid_search(width, signal, monkeypatch):
+    monkeypatch.setattr(logistic, "CHOOSING", 1e-6)  # test losses move more than the loss that is minimised
     features, y = sample(120, width, 3, signal, seed=width)
     features, y, new = features[:90], y[:90], features[90:]
     inner = inner_folds(90)
     fitted = fit_logistic(features, y, 3, inner, L2_GRID)
-    scaler = StandardScaler().fit(features.astype(np.float64))
+    scaler = standardise(features)
     # A penalty is per training item, so C differs by their number: fold and whole are 90 * 3/4 and 90.
     assert {len(train) for train, _ in inner} <= {67, 68}
     search = GridSearchCV(
@@ -110,24 +111,35 @@ def test_folds_in_one_batch_are_sklearns_cross_val_predict():
     fold_of = np.random.default_rng(5).permutation(120) % 4
     predicted = predict_folds(features, y, 3, splits_of(fold_of, 4), 0.03)
     # The axes, and so the scale of a column, are those of all rows; the penalty is on the 90 that are trained on.
-    standard = StandardScaler().fit_transform(features.astype(np.float64))
+    standard = standardise(features).transform(features.astype(np.float64))
     model = LogisticRegression(C=1 / (0.03 * 90), max_iter=5000, tol=1e-7)
     expected = cross_val_predict(model, standard, y, cv=PredefinedSplit(fold_of))
     ours = np.concatenate(predicted)[np.argsort(np.argsort(fold_of, kind="stable"))]
     assert np.mean(ours == expected) > 0.99
 
 
-def test_a_rotation_keeps_distances_and_a_scale_changes_nothing():
+def test_a_rotation_keeps_distances_and_a_common_scale_changes_nothing():
     features, y = sample(60, 100, 3)
     axes = fit_principal_axes(features)
     rows = axes.apply(features)
-    standard = StandardScaler().fit_transform(features.astype(np.float64))
+    standard = standardise(features).transform(features.astype(np.float64))
     assert rows @ rows.T == pytest.approx(standard @ standard.T, abs=1e-2)
     assert (rows**2).sum(axis=0) == pytest.approx(axes.energy, rel=1e-4, abs=1e-4)
-    scaled = features * np.geomspace(1e-3, 1e3, 100, dtype=np.float32) + 5
+    scaled = features * np.float32(1e3) + np.linspace(-5, 5, 100, dtype=np.float32)
     one, other = (fit_logistic(x, y, 3, inner_folds(60), L2_GRID) for x in (features, scaled))
     assert one.l2 == other.l2
     assert one.probabilities(features) == pytest.approx(other.probabilities(scaled), abs=2e-2)
+
+
+def test_a_nearly_constant_column_is_not_blown_up():
+    """A column of 1e-3 noise in the training part, and of 1 in one new item, decides nothing."""
+    features, y = sample(90, 20, 3)
+    noise = 1e-3 * np.random.default_rng(2).normal(size=(90, 1)).astype(np.float32)
+    fitted = fit_logistic(np.concatenate([features, noise], axis=1), y, 3, inner_folds(90), L2_GRID)
+    new = np.concatenate([features[:1], np.ones((1, 1), np.float32)], axis=1)
+    usual = np.concatenate([features[:1], noise[:1]], axis=1)
+    assert np.abs(fitted.axes.apply(new)).max() < 10  # divided by its own deviation: about 1000
+    assert fitted.probabilities(new) == pytest.approx(fitted.probabilities(usual), abs=0.1)
 
 
 def test_constant_features_leave_the_shares_of_the_classes():

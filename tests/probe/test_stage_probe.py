@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.preprocessing import StandardScaler
 
+from by_hand import standardise
 from made_features import CLASSES, made_params, make_features
 from running import run
 from trajprobe.artifacts.features import read_features, write_features
@@ -43,7 +43,7 @@ def test_a_fold_is_what_sklearn_finds_in_its_own_search() -> None:
     files = read_features(paths.features("tiny")).arrays
     arms = [files["pretrained/mid/mean"], *files["random/mid/mean"]]
     for found, rows in zip(probed().arms, arms, strict=True):
-        scaler = StandardScaler().fit(rows[fold.train])
+        scaler = standardise(rows[fold.train])
         train, test = scaler.transform(rows[fold.train]), scaler.transform(rows[fold.test])
         classifier = LogisticRegression(max_iter=10000, tol=1e-8)
         search = GridSearchCV(

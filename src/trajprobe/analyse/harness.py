@@ -5,13 +5,19 @@ classifier is any scikit-learn estimator; one with a parameter `cv` gets the inn
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.base import clone
 
-from trajprobe.compare.random_effects import MeanEstimate, group_scores, interval, two_way_mean
+from trajprobe.compare.random_effects import (
+    VARYING_MEAN,
+    group_scores,
+    interval,
+    minimum_error,
+    two_way_mean,
+)
 from trajprobe.core.parallel import thread_map
 from trajprobe.core.progress import progress
 from trajprobe.core.schema import Interval
@@ -140,17 +146,16 @@ def mean_interval(
     """The mean of (S, M) values of S seeds and M items, with its interval for other seeds and other clusters.
 
     clusters: (M,) integers 0..C-1 of items that were drawn together: groups, or the draws of an experiment, which may
-    differ in size. units: independent groups of items in all, if clusters contain several: the error is never below
-    the share that half a group has in the mean. within: what is possible at all; no end lies outside.
+    differ in size. units: independent groups of items in all, if clusters contain several: the error is then at least
+    the share of half a group in the mean. within: what is possible at all; no end lies outside.
 
     Items count as those that are tested. The variance due to the training items is left out: `compare` estimates it
     from split halves, in which every analysis would have to run again. So these intervals are too narrow if items are
     few. In simulated studies with a known gain, those of 95 % covered it in 87 to 93 % of the cases with 40 items, and
     in 92 % with 200 for nearest neighbours.
     """
-    scores = group_scores(values, clusters)
-    scale = (units or scores.shape[1]) / scores.shape[1]
-    found = two_way_mean(scores * scale)
-    estimate = MeanEstimate(found.mean / scale, found.error / scale, found.df)
+    found = two_way_mean(group_scores(values, clusters))
+    least = 0.5 / units if units else minimum_error(values.mean(axis=0), clusters, VARYING_MEAN)
+    estimate = replace(found, error=max(found.error, least))
     low, high, _ = interval(estimate, confidence)
     return Interval(estimate.mean, max(low, within[0]), min(high, within[1]))

@@ -14,6 +14,11 @@ from trajprobe.artifacts.metrics import ARM_COLUMNS, CLASS_COLUMNS, RELIABILITY_
 from trajprobe.core.errors import UserError
 from trajprobe.core.schema import Interval
 
+BEST_OF = (
+    "Whichever encoder, layer or pooling is best here was partly lucky with these items, so its gain is overstated; "
+    "confirm a choice on other items."
+)
+
 
 @dataclass(frozen=True)
 class ArmScores:
@@ -34,14 +39,22 @@ class ArmScores:
 class Comparison:
     """An encoder at one layer and pooling: its pretrained arm against the random initialisations, in order.
 
-    p_value: of no gain, after Holm's correction over encoders (at other layers and poolings than the headline: over all
-    comparisons). confounded, contaminated, warning: what limits the verdict.
+    prediction: the gain with its prediction interval over one untrained network. p_value: of this checkpoint against
+    the average untrained network; p_draw: of it as one more of them. p_adjusted: the larger of the two after Holm's
+    correction over encoders (at other layers and poolings than the headline: over all comparisons). error_reduction,
+    odds_ratio: None where they are not defined. confounded, contaminated,
+    warning: what limits the verdict.
     """
 
     pretrained: ArmScores
     random: tuple[ArmScores, ...]
     gain: Interval
+    prediction: Interval
     p_value: float
+    p_draw: float
+    p_adjusted: float
+    error_reduction: float | None
+    odds_ratio: float | None
     verdict: str
     confounded: bool
     warning: str
@@ -119,7 +132,12 @@ def _compare(path: Path, rows: Sequence[Mapping[str, str]], place: tuple[str, st
         pretrained=_arm(row),
         random=tuple(sorted(random, key=lambda arm: arm.init)),
         gain=_interval(row, "gain"),
-        p_value=float(row["p_adjusted"]),
+        prediction=_interval(row, "gain", "pi"),
+        p_value=float(row["p_value"]),
+        p_draw=float(row["p_draw"]),
+        p_adjusted=float(row["p_adjusted"]),
+        error_reduction=_optional(row["error_reduction"]),
+        odds_ratio=_optional(row["odds_ratio"]),
         verdict=row["verdict"],
         confounded=row["confounded"] == "1",
         warning=row["warning"],
@@ -141,8 +159,12 @@ def _arm(row: Mapping[str, str]) -> ArmScores:
     )
 
 
-def _interval(row: Mapping[str, str], name: str) -> Interval:
-    return Interval(float(row[name]), float(row[f"{name}_ci_low"]), float(row[f"{name}_ci_high"]))
+def _interval(row: Mapping[str, str], name: str, kind: str = "ci") -> Interval:
+    return Interval(float(row[name]), float(row[f"{name}_{kind}_low"]), float(row[f"{name}_{kind}_high"]))
+
+
+def _optional(cell: str) -> float | None:
+    return float(cell) if cell else None
 
 
 @dataclass(frozen=True)

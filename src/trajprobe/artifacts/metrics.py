@@ -1,8 +1,8 @@
 """The files of metrics/, written by the stage `compare`: their columns, their writers and their readers.
 
 `summary.json` is the headline. It is flat and holds neither NaN nor null, because `dvc metrics diff` shows both as
-changed for ever; a value that cannot be computed has no key. The tables are CSV with a header, and an empty cell where
-a row has no value in a column. Numbers are rounded to six decimals, far below their uncertainty.
+changed for ever. The tables are CSV with a header, and an empty cell where a row has no value in a column. Numbers are
+rounded to six decimals, far below their uncertainty.
 
 `read_summary` and `read_table` return what is in the files; `artifacts/comparisons.py` arranges it for the figures.
 """
@@ -10,7 +10,7 @@ a row has no value in a column. Numbers are rounded to six decimals, far below t
 import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,13 @@ ARM_COLUMNS = (
         "gain",
         "gain_ci_low",
         "gain_ci_high",
+        "gain_pi_low",
+        "gain_pi_high",
         "p_value",
+        "p_draw",
         "p_adjusted",
-        "verdict",
-        "confounded",
-        "contaminated",
     ),
-    "warning",
+    *("error_reduction", "odds_ratio", "verdict", "confounded", "contaminated", "warning"),
 )
 # A row for each class of each encoder's headline.
 CLASS_COLUMNS = (
@@ -53,13 +53,12 @@ ORDER_COLUMNS = ("encoder", "arm", "layer", "pooling", *DISORDERS)
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """metrics/summary.json: the first encoder at its first layer and pooling. A field that is None has no key.
+    """metrics/summary.json: the first encoder at its first layer and pooling, in at most 20 keys.
 
-    weights: the arm that accuracy, balanced_accuracy, macro_f1, log_loss and ece belong to; all other fields are the
-    same for both. All accuracies, gains and probabilities are fractions. chance: of always naming the most frequent
-    class. p_adjusted: after Holm's correction over encoders. minimum_detectable_gain: found with a power of 80 %.
-    rank: of the pretrained arm among itself and the random ones. probability_*: that the gain lies below, inside or
-    above the region of practical equivalence.
+    weights: the arm that accuracy, macro_f1 and log_loss belong to; all other fields are the same for both. All
+    accuracies and gains are fractions. chance: of always naming the most frequent class. p_value: of this checkpoint
+    against the average untrained network; p_draw: of it as one more untrained network; both before Holm's correction.
+    minimum_detectable_gain: found by both tests with a power of 80 %.
     """
 
     encoder: str
@@ -68,42 +67,25 @@ class Summary:
     n_classes: int
     chance: float
     accuracy: float
-    accuracy_ci_low: float
-    accuracy_ci_high: float
-    balanced_accuracy: float
     macro_f1: float
     log_loss: float
-    ece: float
-    random_inits: int
     random_accuracy: float
-    random_accuracy_sd: float
     gain: float
     gain_ci_low: float
     gain_ci_high: float
-    gain_bootstrap_low: float
-    gain_bootstrap_high: float
     p_value: float
-    p_adjusted: float
+    p_draw: float
+    minimum_detectable_gain: float
     verdict: str
     confounded: bool
     contaminated: bool
-    minimum_detectable_gain: float
-    rank: int
-    mcnemar_p: float
-    hedges_g: float | None = None
-    resampled_t_p: float | None = None
-    probability_hurts: float | None = None
-    probability_no_difference: float | None = None
-    probability_helps: float | None = None
-    coordinates_accuracy: float | None = None
-    hash_noise_accuracy: float | None = None
     sentence: str
     warning: str
 
 
 def write_summary(path: Path, summary: Summary) -> None:
-    """Write the fields that have a value, in the order above."""
-    write_json(path, {key: rounded(value) for key, value in asdict(summary).items() if value is not None})
+    """Write the fields in the order above."""
+    write_json(path, {key: rounded(value) for key, value in asdict(summary).items()})
 
 
 def read_summary(path: Path) -> Summary:
@@ -113,11 +95,10 @@ def read_summary(path: Path) -> Summary:
     except (OSError, ValueError) as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
         raise UserError(f"{path}: {reason}; {RERUN}") from None
-    required = [field.name for field in fields(Summary) if field.default is MISSING]
-    if not isinstance(found, dict) or any(name not in found for name in required):
+    names = [field.name for field in fields(Summary)]
+    if not isinstance(found, dict) or any(name not in found for name in names):
         raise UserError(f"{path}: is not a summary of a comparison; {RERUN}")
-    values: dict[str, Any] = {field.name: found.get(field.name) for field in fields(Summary)}
-    return Summary(**values)
+    return Summary(**{name: found[name] for name in names})
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

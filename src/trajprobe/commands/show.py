@@ -8,7 +8,7 @@ from statistics import fmean
 
 from rich.table import Table
 
-from trajprobe.artifacts.comparisons import Arms, ArmScores, Comparison, read_arms
+from trajprobe.artifacts.comparisons import BEST_OF, Arms, ArmScores, Comparison, read_arms
 from trajprobe.artifacts.formatting import counted, percent, points, points_range
 from trajprobe.artifacts.metrics import read_summary
 from trajprobe.commands.listing import console
@@ -35,6 +35,8 @@ def run() -> None:
     for comparison in arms.headlines:
         if comparison.warning:
             out.print(f"Warning for {comparison.encoder}: {comparison.warning}")
+    if sum(map(len, arms.encoders.values())) > 1:
+        out.print(BEST_OF)
     out.print(
         f"Next: open {paths.REPORT}/index.html; or dvc exp run -n random -S weights=random, then dvc metrics diff."
     )

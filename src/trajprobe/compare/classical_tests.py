@@ -1,90 +1,68 @@
-"""Classical statistics that stand beside the headline interval: each a check on it from other assumptions.
+"""Classical statistics beside the crossed random effects: one value against a sample, outliers, several tests, odds.
 
-McNemar's test compares two arms item by item, the corrected resampled t-test fold by fold, and the bootstrap makes no
-assumption about the shape of a distribution. Holm's correction accounts for several comparisons. Hedges' g and the rank
-say how far the pretrained arm stands from the random seeds.
+The question of `single_case` is whether the pretrained encoder may be just another draw of the random arm: a network
+that learned nothing and was lucky. The crossed random effects cannot tell, because they take the checkpoint as given.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom, norm, t
+from scipy.stats import t
 
 ROUNDING = 1e-9  # accuracies closer than this are equal: no two fractions of items differ by so little
-BOOTSTRAP_CHUNK = 1000  # draws at once, which bounds the memory
-
-
-def mcnemar_mid_p(first_only: int, second_only: int) -> float:
-    """Two-sided mid-p value of McNemar's test, from the numbers of items that only one of two arms gets right.
-
-    Under the null hypothesis each of these items is equally likely to be the one or the other. The mid-p version counts
-    half of the probability of the observed table. Its level is nearly always kept, and it is far less conservative than
-    the exact conditional test (Fagerland, Lydersen & Laake, The McNemar test for binary matched-pairs data, BMC Medical
-    Research Methodology 13:91, 2013). It takes items as independent and compares two single classifiers.
-    """
-    discordant = first_only + second_only
-    fewer = min(first_only, second_only)
-    tail = binom.cdf(fewer, discordant, 0.5) - binom.pmf(fewer, discordant, 0.5) / 2
-    return float(min(1.0, 2 * tail))
-
-
-def mcnemar_over_seeds(first: np.ndarray, second: np.ndarray) -> float:
-    """One p-value from McNemar's test of an arm against several seeds in several repeats.
-
-    first: (R, N) correct or not; second: (S, R, N). Twice the median of p-values is a p-value however they depend on
-    each other (Rüger 1978; the case gamma = 1/2 of Meinshausen, Meier & Bühlmann, p-values for high-dimensional
-    regression, JASA 104, 2009).
-    """
-    values = [
-        mcnemar_mid_p(int((ours & ~theirs).sum()), int((~ours & theirs).sum()))
-        for seed in second
-        for ours, theirs in zip(first, seed, strict=True)
-    ]
-    return float(min(1.0, 2 * np.median(values)))
+OUTLIER_LEVEL = 0.01  # of Grubbs' test
 
 
 @dataclass(frozen=True)
-class ResampledDifference:
-    """The mean difference between two arms over folds: Student's t with this centre, scale and degrees of freedom."""
+class SingleCase:
+    """One value against a sample: their difference follows Student's t with this centre, scale and df."""
 
-    mean: float
+    difference: float
     scale: float
     df: int
 
     @property
     def p_value(self) -> float:
-        """Two-sided p-value of the corrected resampled t-test that the mean is zero."""
-        if self.scale == 0:
-            return float(self.mean == 0)
-        return float(2 * t.sf(abs(self.mean) / self.scale, self.df))
+        """Two-sided p-value of the hypothesis that the value is another draw from the population of the sample."""
+        return float(2 * t.sf(abs(self.difference) / self.scale, self.df))
 
-    def rope(self, half_width: float) -> tuple[float, float, float]:
-        """Posterior probability that the difference is below, inside and above ±half_width.
-
-        Read as a posterior, the same distribution is that of the Bayesian correlated t-test (Corani & Benavoli, A
-        Bayesian approach for comparing cross-validated algorithms on multiple data sets, Machine Learning 100, 2015,
-        equation 8).
-        """
-        low, high = (self._below(bound) for bound in (-half_width, half_width))
-        return low, high - low, 1 - high
-
-    def _below(self, bound: float) -> float:
-        if self.scale == 0:
-            return float(self.mean < bound)
-        return float(t.cdf((bound - self.mean) / self.scale, self.df))
+    def prediction_interval(self, confidence: float) -> tuple[float, float]:
+        """Of the difference between the value and one further draw; excludes 0 where p_value < 1 - confidence."""
+        half = float(t.ppf((1 + confidence) / 2, self.df)) * self.scale
+        return self.difference - half, self.difference + half
 
 
-def resampled_difference(differences: np.ndarray, test_ratio: float) -> ResampledDifference:
-    """The corrected mean of the (J,) differences in accuracy of J >= 2 folds.
+def single_case(value: float, sample: Sequence[float], least_sd: float) -> SingleCase | None:
+    """The test of one value against a sample of R; None if R is 1.
 
-    test_ratio: test items over training items of a fold. The differences are correlated, because training parts
-    overlap. Nadeau & Bengio (Inference for the generalization error, Machine Learning 52, 2003) therefore take
-    (1 / J + test_ratio) * sample variance as the variance of their mean, with J - 1 degrees of freedom.
+    t = (value - mean) / (sd * sqrt(1 + 1 / R)), R - 1 degrees of freedom (Crawford & Howell, Comparing an individual's
+    test score against norms derived from small samples, The Clinical Neuropsychologist 12, 1998). It is exact for
+    normal draws. least_sd: taken for the standard deviation if that is less; a few equal draws do not prove that all
+    are equal.
     """
-    count = len(differences)
-    variance = np.var(differences, ddof=1) * (1 / count + test_ratio)
-    return ResampledDifference(float(np.mean(differences)), float(np.sqrt(variance)), count - 1)
+    count = len(sample)
+    if count < 2:
+        return None
+    sd = max(float(np.std(sample, ddof=1)), least_sd)
+    return SingleCase(value - float(np.mean(sample)), sd * (1 + 1 / count) ** 0.5, count - 1)
+
+
+def outlier(sample: Sequence[float]) -> int | None:
+    """The position of a value that does not belong to the sample, by Grubbs' test at 1 %; None if there is none.
+
+    G = max |x - mean| / sd is compared with (n - 1) / sqrt(n) * sqrt(q / (n - 2 + q)), q the square of the upper
+    1 % / (2 n) quantile of Student's t with n - 2 degrees of freedom (Grubbs, Procedures for detecting outlying
+    observations in samples, Technometrics 11, 1969). Two outliers can hide each other.
+    """
+    count = len(sample)
+    sd = float(np.std(sample, ddof=1)) if count > 2 else 0.0
+    if sd < ROUNDING:
+        return None
+    distance = np.abs(np.asarray(sample) - np.mean(sample)) / sd
+    square = t.isf(OUTLIER_LEVEL / (2 * count), count - 2) ** 2
+    critical = (count - 1) / count**0.5 * (square / (count - 2 + square)) ** 0.5
+    return int(distance.argmax()) if distance.max() > critical else None
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -102,62 +80,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def hedges_g(value: float, sample: Sequence[float]) -> float | None:
-    """Distance of a value from the mean of a sample, in standard deviations of the sample, corrected for its size.
+def error_reduction(accuracy: float, reference: float) -> float | None:
+    """What fraction of the errors of `reference` is gone; negative if there are more, None if it makes none."""
+    return 1 - (1 - accuracy) / (1 - reference) if reference < 1 - ROUNDING else None
 
-    This is Cohen's d against the random arm (Glass's delta) times 1 - 3 / (4 (n - 1) - 1) (Hedges, Distribution theory
-    for Glass's estimator of effect size, J. Educational Statistics 6, 1981). None if the sample does not vary, or has
-    fewer than three values, for which the correction is zero or negative.
-    """
-    spread = float(np.std(sample, ddof=1)) if len(sample) > 2 else 0.0
-    if spread < ROUNDING:
+
+def odds_ratio(accuracy: float, reference: float) -> float | None:
+    """The odds of a correct prediction over those of `reference`; None if one of the two is always or never right."""
+    if not all(ROUNDING < each < 1 - ROUNDING for each in (accuracy, reference)):
         return None
-    return float((value - np.mean(sample)) / spread * (1 - 3 / (4 * (len(sample) - 1) - 1)))
-
-
-def rank_among(value: float, sample: Sequence[float]) -> int:
-    """1 if no value of the sample is greater, n + 1 if all are; ties do not count against it."""
-    return 1 + sum(other > value + ROUNDING for other in sample)
-
-
-def bootstrap_means(scores: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """(draws,) means of (S, G) scores under the pigeonhole bootstrap; with one seed, over groups alone.
-
-    Rows (seeds) and columns (groups of items) are resampled with replacement, independently of each other, and the mean
-    is taken over the cells where they meet (Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1, 2007). All
-    arms of an item are resampled together, so the comparison stays paired.
-
-    It is no headline, for its interval is too narrow: it knows of S seeds only the spread that they show, which is
-    smaller by sqrt((S - 1) / S), uses the normal quantile for Student's, and ignores other training items.
-    """
-    seeds, groups = scores.shape
-    rng = np.random.default_rng(seed)
-    found = []
-    for start in range(0, draws, BOOTSTRAP_CHUNK):
-        count = min(BOOTSTRAP_CHUNK, draws - start)
-        columns = rng.multinomial(groups, np.full(groups, 1 / groups), count).astype(np.float64)
-        rows = rng.multinomial(seeds, np.full(seeds, 1 / seeds), count)
-        found.append(((columns @ scores.T) * rows).sum(axis=1) / (seeds * groups))
-    return np.concatenate(found)
-
-
-def bca_interval(scores: np.ndarray, draws: int, seed: int, confidence: float) -> tuple[float, float]:
-    """The bias-corrected and accelerated bootstrap interval of the mean of (S, G) scores.
-
-    Efron, Better bootstrap confidence intervals, JASA 82, 1987. The acceleration comes from the influence of every
-    group and every seed, as for several samples (Davison & Hinkley, Bootstrap Methods, 1997, section 5.3.2). If all
-    draws agree the interval is a point.
-    """
-    found, mean = bootstrap_means(scores, draws, seed), scores.mean()
-    below = np.mean(found < mean) + np.mean(found == mean) / 2
-    if not 0 < below < 1:
-        return float(found.min()), float(found.max())
-    bias = norm.ppf(below)
-    influence = np.concatenate(
-        [(scores.mean(axis=0) - mean) / scores.shape[1], (scores.mean(axis=1) - mean) / scores.shape[0]]
-    )
-    spread = (influence**2).sum()
-    acceleration = (influence**3).sum() / (6 * spread**1.5) if spread > 0 else 0.0
-    tails = bias + norm.ppf([(1 - confidence) / 2, (1 + confidence) / 2])
-    low, high = np.quantile(found, norm.cdf(bias + tails / (1 - acceleration * tails)))
-    return float(low), float(high)
+    return accuracy * (1 - reference) / ((1 - accuracy) * reference)

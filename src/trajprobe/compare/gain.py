@@ -1,91 +1,111 @@
 """The gain of pretraining: accuracy of the pretrained arm minus the mean accuracy of the random initialisations.
 
-The pretrained encoder is fixed. The items and the random seeds are samples: of the motion that could have been
-recorded, and of the initialisations that could have been drawn. So the gain is a statement about all such items and
-seeds, and its interval covers both, items also as training items of the probes (see `random_effects`). An item counts
-with the fraction of repeats in which it is classified correctly.
+Two questions are asked of it. Is *this checkpoint* more accurate than the average untrained network? The items and the
+random seeds are samples: of the motion that could have been recorded, and of the initialisations that could have been
+drawn. The interval of the gain covers both, items also as training items of the probes (see `random_effects`). Is it
+more accurate than *one untrained network* may be by luck? The prediction interval tells (see `single_case`). An item
+counts with the fraction of repeats in which it is classified correctly.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import nct, t
+from scipy.stats import chi2, norm, t
 
 from trajprobe.compare.classical_tests import (
-    ResampledDifference,
-    bca_interval,
-    hedges_g,
-    mcnemar_over_seeds,
-    rank_among,
-    resampled_difference,
+    SingleCase,
+    error_reduction,
+    odds_ratio,
+    outlier,
+    single_case,
 )
 from trajprobe.compare.paired_predictions import Contrast, PairedPredictions
 from trajprobe.compare.params import CompareParams
-from trajprobe.compare.random_effects import MeanEstimate, group_scores, interval, with_unseen_disagreements
+from trajprobe.compare.random_effects import MeanEstimate, equality_error, interval
 
 POWER = 0.8  # of the smallest gain that counts as detectable
+LEAST_SD = 0.5  # of one item in the accuracy: a few initialisations that agree do not prove that all do
+NODES = 100  # of the quadrature over each estimate of a standard deviation
 
 
 @dataclass(frozen=True)
 class Gain:
-    """A gain with its interval, its two-sided p-value and the statistics that stand beside them.
+    """A gain with the answers to both questions.
 
-    p_value: below 1 - confidence exactly where the interval from low to high excludes zero. equality_bound: the
-    smallest region ±bound in which the arms may be called equal. seeds: number of random initialisations. detectable:
-    the smallest gain that is detected with a power of 80 %. rank: of the pretrained arm among itself and the seeds.
-    hedges_g: None if the seeds do not differ, or are fewer than three. resampled: None without several folds.
-    covers_training: whether the interval covers other training items; it cannot if a class is too small to be split.
+    accuracies: of the random initialisations, in order. low, high, p_value: of this checkpoint against the average
+    untrained network. prediction_low, prediction_high, p_draw: of it against one untrained network. Both p-values are
+    two-sided, and below 1 - confidence exactly where the interval excludes zero. equality_bound: the smallest region
+    ±bound in which the arms may be called equal. detectable: the smallest gain that both tests detect with a power
+    of 80 %. error_reduction, odds_ratio: of the accuracies of both arms, None where they are not defined. outlier: the
+    number of an initialisation that lies far from the others. covers_training: whether the interval covers other
+    training items; it cannot if a class is too small to be split.
     """
 
+    items: int
+    accuracy: float
+    accuracies: tuple[float, ...]
     value: float
     low: float
     high: float
-    equality_bound: float
-    bootstrap_low: float
-    bootstrap_high: float
     p_value: float
-    estimate: MeanEstimate
-    seeds: int
+    prediction_low: float
+    prediction_high: float
+    p_draw: float
+    equality_bound: float
     detectable: float
-    rank: int
-    hedges_g: float | None
-    mcnemar_p: float
-    resampled: ResampledDifference | None
+    error_reduction: float | None
+    odds_ratio: float | None
+    outlier: int | None
     covers_training: bool
+
+    @property
+    def seeds(self) -> int:
+        return len(self.accuracies)
+
+    @property
+    def random_accuracy(self) -> float:
+        return float(np.mean(self.accuracies))
+
+    @property
+    def p_both(self) -> float:
+        """The p-value of the hypothesis that at least one of the two questions has the answer no.
+
+        It is rejected only if both tests reject (Berger, Multiparameter hypothesis testing and acceptance sampling,
+        Technometrics 24, 1982, the intersection-union test).
+        """
+        return max(self.p_value, self.p_draw)
 
 
 def estimate_gain(
     paired: PairedPredictions, contrast: Contrast, settings: CompareParams, comparisons: int
 ) -> Gain:
     """All statistics of one contrast. comparisons: how many Holm's correction is for, which lowers the power."""
-    pretrained = paired.item_accuracy([contrast.pretrained])
-    random = paired.item_accuracy(contrast.random)
-    scores = group_scores(pretrained - random, paired.groups)
+    pretrained, random = paired.item_accuracy([contrast.pretrained]), paired.item_accuracy(contrast.random)
+    accuracy, accuracies = float(pretrained.mean()), random.mean(axis=1).tolist()
     estimate = paired.difference([contrast.pretrained], contrast.random)
     low, high, p_value = gain_interval(estimate, settings.confidence)
-    bootstrap_low, bootstrap_high = bca_interval(
-        scores, settings.bootstrap, settings.seed, settings.confidence
-    )
-    accuracy, random_accuracies = float(pretrained.mean()), random.mean(axis=1).tolist()
+    draw = single_case(accuracy, accuracies, LEAST_SD / len(paired.y))
+    prediction = draw.prediction_interval(settings.confidence) if draw else (-1.0, 1.0)
+    error = equality_error(estimate.error, (pretrained - random).mean(axis=0), paired.groups)
+    equal_low, equal_high, _ = interval(MeanEstimate(estimate.mean, error, estimate.df), settings.confidence)
     return Gain(
+        items=len(paired.y),
+        accuracy=accuracy,
+        accuracies=tuple(accuracies),
         value=estimate.mean,
         low=low,
         high=high,
-        equality_bound=equality_bound(estimate, paired.n_groups, settings.confidence),
-        bootstrap_low=bootstrap_low,
-        bootstrap_high=bootstrap_high,
         p_value=p_value,
-        estimate=estimate,
-        seeds=len(random),
+        prediction_low=max(prediction[0], -1.0),
+        prediction_high=min(prediction[1], 1.0),
+        p_draw=draw.p_value if draw else 1.0,
+        equality_bound=max(-equal_low, equal_high),
         # The first step of Holm's correction is Bonferroni's: alpha over the number of comparisons.
-        detectable=minimum_detectable(estimate, 1 - (1 - settings.confidence) / comparisons),
-        rank=rank_among(accuracy, random_accuracies),
-        hedges_g=hedges_g(accuracy, random_accuracies),
-        mcnemar_p=mcnemar_over_seeds(
-            paired.correct(contrast.pretrained), np.stack([paired.correct(arm) for arm in contrast.random])
-        ),
-        resampled=_resampled(paired, contrast),
+        detectable=minimum_detectable(estimate, draw, 1 - (1 - settings.confidence) / comparisons),
+        error_reduction=error_reduction(accuracy, float(np.mean(accuracies))),
+        odds_ratio=odds_ratio(accuracy, float(np.mean(accuracies))),
+        outlier=outlier(accuracies),
         covers_training=len(paired.split_half_counts) > 0,
     )
 
@@ -96,32 +116,27 @@ def gain_interval(estimate: MeanEstimate, confidence: float) -> tuple[float, flo
     return max(low, -1.0), min(high, 1.0), p_value
 
 
-def equality_bound(estimate: MeanEstimate, groups: int, confidence: float) -> float:
-    """The absolute value of the end that is farther from zero, of the interval from which arms may be called equal."""
-    low, high, _ = interval(with_unseen_disagreements(estimate, groups), confidence)
-    return max(-low, high)
+def minimum_detectable(
+    estimate: MeanEstimate, draw: SingleCase | None, confidence: float, power: float = POWER
+) -> float:
+    """The true gain at which both two-sided tests at level 1 - confidence reject with probability `power`.
 
-
-def minimum_detectable(estimate: MeanEstimate, confidence: float, power: float = POWER) -> float:
-    """The true gain whose two-sided test at level 1 - confidence rejects with probability `power`.
-
-    The test statistic then follows a non-central t distribution (Cohen, Statistical Power Analysis, 1988, chapter 2).
+    The observed gain is normal with standard deviation `estimate.error`. The tests reject where it exceeds
+    t_A * error and t_B * draw.scale, whose own estimates vary as sqrt(chi2 / df); they are taken as independent. For
+    one test this is the non-central t distribution (Cohen, Statistical Power Analysis, 1988, chapter 2). Without `draw`
+    there is only the first.
     """
-    critical = t.ppf((1 + confidence) / 2, estimate.df)
+    bound = _critical(estimate.error, estimate.df, confidence)[:, None]
+    if draw is not None:
+        bound = np.maximum(bound, _critical(draw.scale, draw.df, confidence)[None])
 
-    def excess(shift: float) -> float:
-        return float(nct.sf(critical, estimate.df, shift) - power)
+    def excess(gain: float) -> float:
+        return float(norm.cdf((gain - bound) / estimate.error).mean() - power)
 
-    return float(brentq(excess, 0, 2 * critical + 10)) * estimate.error
+    return float(brentq(excess, 0, float(bound.max()) + 10 * estimate.error))
 
 
-def _resampled(paired: PairedPredictions, contrast: Contrast) -> ResampledDifference | None:
-    fold = contrast.pretrained.fold
-    cell = (fold + np.arange(len(fold))[:, None] * (fold.max() + 1)).ravel()
-    sizes = np.bincount(cell)
-    if len(sizes) < 2:
-        return None
-    random = np.mean([paired.correct(arm) for arm in contrast.random], axis=0)
-    difference = (paired.correct(contrast.pretrained) - random).ravel()
-    test_ratios = sizes / (fold.shape[1] - sizes)
-    return resampled_difference(np.bincount(cell, difference) / sizes, float(test_ratios.mean()))
+def _critical(scale: float, df: float, confidence: float) -> np.ndarray:
+    """(NODES,) equally likely values of the difference that a t test needs to reject."""
+    levels = (np.arange(NODES) + 0.5) / NODES
+    return np.asarray(t.ppf((1 + confidence) / 2, df) * scale * np.sqrt(chi2.ppf(levels, df) / df))

@@ -5,13 +5,20 @@ the items, their classes and groups, and the folds. A file that was made before 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from trajprobe.artifacts.predictions import ArmPredictions, Predictions
-from trajprobe.compare.random_effects import MeanEstimate, group_scores, two_way_mean, with_minimum_error
+from trajprobe.compare.random_effects import (
+    VARYING_DIFFERENCE,
+    VARYING_MEAN,
+    MeanEstimate,
+    group_scores,
+    minimum_error,
+    two_way_mean,
+)
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 
@@ -61,24 +68,33 @@ class PairedPredictions:
 
     def accuracy(self, arms: Sequence[ArmPredictions]) -> MeanEstimate:
         """Accuracy averaged over `arms`, with its uncertainty over groups of items, training items and arms."""
-        return self._estimate(self.item_accuracy(arms), self._half_accuracy(arms, slice(None)), slice(None))
+        halves = self._half_accuracy(arms, slice(None))
+        return self._estimate(self.item_accuracy(arms), halves, slice(None), VARYING_MEAN)
 
     def difference(
         self, arms: Sequence[ArmPredictions], others: Sequence[ArmPredictions], class_index: int | None = None
     ) -> MeanEstimate:
         """Mean accuracy of `arms` minus that of `others`, on all items or on those of one class.
 
-        One of the two is a single arm, which is compared with each of the others on the same items.
+        One of the two is a single arm, which is compared with each of the others on the same items. Any two arms can
+        be compared, of encoders, controls or alternatives. Where one has no split halves the error leaves the training
+        items out.
         """
         items = slice(None) if class_index is None else self.y == class_index
         classes = slice(None) if class_index is None else slice(class_index, class_index + 1)
         scores = self.item_accuracy(arms) - self.item_accuracy(others)
-        halves = self._half_accuracy(arms, classes) - self._half_accuracy(others, classes)
-        return with_minimum_error(self._estimate(scores, halves, items), len(np.unique(self.groups[items])))
+        halves = np.zeros((0, 2))
+        if all(len(arm.split_half_hits) for arm in (*arms, *others)):
+            halves = self._half_accuracy(arms, classes) - self._half_accuracy(others, classes)
+        return self._estimate(scores, halves, items, VARYING_DIFFERENCE)
 
-    def _estimate(self, scores: np.ndarray, halves: np.ndarray, items: np.ndarray | slice) -> MeanEstimate:
+    def _estimate(
+        self, scores: np.ndarray, halves: np.ndarray, items: np.ndarray | slice, varying: float
+    ) -> MeanEstimate:
         groups = np.unique(self.groups[items], return_inverse=True)[1]
-        return two_way_mean(group_scores(scores[:, items], groups), halves)
+        estimate = two_way_mean(group_scores(scores[:, items], groups), halves)
+        least = minimum_error(scores[:, items].mean(axis=0), groups, varying)
+        return replace(estimate, error=max(estimate.error, least))
 
     def _half_accuracy(self, arms: Sequence[ArmPredictions], classes: slice) -> np.ndarray:
         """(B, 2) mean accuracy in each half, for the splits in which both halves hold out anything."""

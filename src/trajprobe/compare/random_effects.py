@@ -12,7 +12,7 @@ items would change (Bengio & Grandvalet, No unbiased estimator of the variance o
 2004). That part is estimated from split halves of the items: see `two_way_mean`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import t
@@ -22,14 +22,12 @@ from scipy.stats import t
 # variance with the square, hence 4. Where items are few beside the features it is down to 2, as for any mean. The value
 # between the two was chosen on simulated studies (benchmarks/calibration.md).
 TRAINING_DIVISOR = 3
-# A standard error is at least this fraction of one group: a finite sample without variation does not prove that the
-# population has none.
-MIN_ERROR_GROUPS = 0.5
-# The standard error of a difference between arms is at least this many groups. For something that never occurred in G
-# groups there is an exact one-sided upper bound of 95 %, 3.0 / G, and of 97.5 %, 3.7 / G (Hanley & Lippman-Hand, If
-# nothing goes wrong, is everything all right?, JAMA 249, 1983). Two standard errors of 1.9 / G reach the second.
-MIN_DIFFERENCE_ERROR_GROUPS = 1.9
-# Groups on which arms are assumed to disagree besides, before they are called equal: see `with_unseen_disagreements`.
+# How many groups are taken to vary at least, for the mean of one arm and for a difference between two: a finite sample
+# without variation does not prove that the population has none. For something that never occurred in G groups there is
+# an exact one-sided upper bound of 97.5 %, 3.7 / G (Hanley & Lippman-Hand, If nothing goes wrong, is everything all
+# right?, JAMA 249, 1983). Two standard errors of sqrt(3.6) / G = 1.9 / G reach it. See `minimum_error`.
+VARYING_MEAN, VARYING_DIFFERENCE = 0.25, 3.6
+# Groups on which arms are assumed to disagree besides, before they are called equal: see `equality_error`.
 UNSEEN_DISAGREEMENTS = 3
 
 
@@ -61,8 +59,9 @@ def group_scores(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
 def two_way_mean(scores: np.ndarray, halves: np.ndarray | None = None) -> MeanEstimate:
     """The grand mean of (S, G) scores, with its uncertainty over both factors; with one seed, over groups alone.
 
-    halves: (B, 2) the same mean in both halves of B random splits of the items. Without them the training items count
-    as fixed, and the error is too small for other ones.
+    halves: (B, 2) the same mean in both halves of B distinct random splits of the items. Without them the training
+    items count as fixed, and the error is too small for other ones. The error has no lower bound here: see
+    `minimum_error`.
 
     The model is score_sg = mean + seed_s + group_g + interaction_sg, all terms random with variances a, b and c. The
     expected mean squares of the two-way table are
@@ -95,13 +94,14 @@ def two_way_mean(scores: np.ndarray, halves: np.ndarray | None = None) -> MeanEs
         # of one half's mean. The test items explain twice MS_groups / (S G) of it, because a half has G / 2 groups.
         # The rest is due to the half's training items.
         of_half = float(np.mean((halves[:, 0] - halves[:, 1]) ** 2)) / 2 * groups * seeds
+        # Splits of G groups are contrasts between them, of which no more than G - 1 are independent.
+        df_halves = min(len(halves), df_groups)
         training = max(0.0, of_half - 2 * ms_groups) / TRAINING_DIVISOR
         total += training
-        denominator += training**2 / len(halves)
-        smallest_df = min(smallest_df, len(halves))
+        denominator += training**2 / df_halves
+        smallest_df = min(smallest_df, df_halves)
     df = max(total**2 / denominator, smallest_df) if denominator > 0 else df_groups
-    error = (total / (groups * seeds)) ** 0.5
-    return MeanEstimate(mean, max(float(error), MIN_ERROR_GROUPS / groups), float(df))
+    return MeanEstimate(mean, float((total / (groups * seeds)) ** 0.5), float(df))
 
 
 def interval(estimate: MeanEstimate, confidence: float) -> tuple[float, float, float]:
@@ -119,21 +119,48 @@ def p_value_greater(estimate: MeanEstimate, bound: float) -> float:
     return float(t.sf((estimate.mean - bound) / estimate.error, estimate.df))
 
 
-def with_minimum_error(estimate: MeanEstimate, groups: int) -> MeanEstimate:
-    """The estimate of a difference between arms over G groups: its error is at least 1.9 / G.
+def varying_groups(values: np.ndarray, groups: np.ndarray) -> float:
+    """In how many groups the (N,) values of items vary, from 0 to G.
 
-    Arms that agree on all items of a finite sample may still differ on others.
+    A group counts with the sum of its items' squared deviations from the mean of all items, as one at most. So for
+    values of 0 and 1, or differences of them, a single item that departs fully makes a group count as one; in an
+    average over seeds, an item on which one seed departs counts little.
     """
-    return replace(estimate, error=max(estimate.error, MIN_DIFFERENCE_ERROR_GROUPS / groups))
+    squares = np.bincount(groups, (values - values.mean()) ** 2)
+    return float(np.minimum(1, squares).sum())
 
 
-def with_unseen_disagreements(estimate: MeanEstimate, groups: int) -> MeanEstimate:
-    """The estimate from which arms may be called equal: as if they disagreed on three more groups.
+def minimum_error(values: np.ndarray, groups: np.ndarray, varying: float) -> float:
+    """The least standard error of the mean of (N,) values: that of a sample in which `varying` groups vary fully.
 
-    Near the ceiling two arms differ on a handful of groups, all in favour of one, and the next sample may hold twice as
-    many. So groups are added to those on which they differ, as Bonett & Price add two (Adjusted Wald confidence
-    interval for a difference of binomial proportions based on paired data, J. Educational and Behavioral Statistics 37,
-    2012). With three, arms whose true gain is just the bound of equivalence are called equal in about one study of
-    twenty or fewer, whatever the number of groups (benchmarks/calibration.md).
+    D groups vary (`varying_groups`) and the scores of all G have the sum of squared deviations Q. What D lacks to
+    `varying` is taken to have gone unseen, each a deviation of a whole group:
+        error^2 >= (Q + max(0, varying - D)) / G^2.
+    Where items are their own groups D = Q, and the bound is sqrt(varying) / G. Where `varying` groups or more vary the
+    bound is below the standard error of any mean over groups, so it changes nothing, however few groups there are. Half
+    an item is the least in any case: groups may agree to the last item by chance.
     """
-    return replace(estimate, error=(estimate.error**2 + UNSEEN_DISAGREEMENTS / groups**2) ** 0.5)
+    unseen = max(0.0, varying - varying_groups(values, groups))
+    error = (_squares(values, groups) + unseen) ** 0.5 / (groups.max() + 1)
+    return float(max(error, 0.5 / len(values)))
+
+
+def equality_error(error: float, values: np.ndarray, groups: np.ndarray) -> float:
+    """The standard error from which arms may be called equal: as if they disagreed on three more groups.
+
+    values: (N,) differences between the arms. Near the ceiling two arms differ on a handful of groups, all in favour of
+    one, and the next sample may hold twice as many. So groups are added to those on which they differ, as Bonett &
+    Price add two (Adjusted Wald confidence interval for a difference of binomial proportions based on paired data, J.
+    Educational and Behavioral Statistics 37, 2012), each with the mean square of a disagreement that was seen: 1 where
+    items are their own groups, less where groups hold many. With three, arms whose true gain is just the bound of
+    equivalence are called equal in about one study of twenty or fewer, whatever the number of groups
+    (benchmarks/calibration.md).
+    """
+    count, varying = groups.max() + 1, varying_groups(values, groups)
+    unseen = max(0.0, VARYING_DIFFERENCE - varying)
+    square = (_squares(values, groups) + unseen) / (varying + unseen)
+    return float((error**2 + UNSEEN_DISAGREEMENTS * square / count**2) ** 0.5)
+
+
+def _squares(values: np.ndarray, groups: np.ndarray) -> float:
+    return float(((group_scores(values, groups) - values.mean()) ** 2).sum())

@@ -32,7 +32,7 @@ def run(settings: CompareParams, encoders: Sequence[str], weights: str) -> str:
     refuse_leakage(paired)
     judged = judge(paired, settings)
     headline = judged[encoders[0]][0]
-    write_summary(paths.SUMMARY, tables.summarise(paired, encoders[0], headline, weights, settings))
+    write_summary(paths.SUMMARY, tables.summarise(paired, encoders[0], headline, weights))
     write_table(paths.ARMS, ARM_COLUMNS, tables.arm_rows(paired, judged, settings.confidence))
     write_table(paths.CONFUSION, CONFUSION_COLUMNS, tables.confusion_rows(paired))
     write_table(paths.PER_CLASS, CLASS_COLUMNS, tables.per_class_rows(paired, settings.confidence))

@@ -8,11 +8,10 @@ import numpy as np
 
 from trajprobe.artifacts.metrics import Summary
 from trajprobe.artifacts.predictions import ArmPredictions
-from trajprobe.compare.checks import COORDINATES, HASH_NOISE, fraction_at_edge
+from trajprobe.compare.checks import fraction_at_edge
 from trajprobe.compare.classical_tests import holm
 from trajprobe.compare.gain import gain_interval
 from trajprobe.compare.paired_predictions import Contrast, PairedPredictions
-from trajprobe.compare.params import CompareParams
 from trajprobe.compare.scores import reliability, score, wilson_interval
 from trajprobe.compare.verdict import JudgedContrast
 
@@ -20,64 +19,42 @@ TableRow = dict[str, Any]
 Judged = Mapping[str, Sequence[JudgedContrast]]  # by encoder, the headline first
 
 
-def summarise(
-    paired: PairedPredictions, encoder: str, judged: JudgedContrast, weights: str, settings: CompareParams
-) -> Summary:
+def summarise(paired: PairedPredictions, encoder: str, judged: JudgedContrast, weights: str) -> Summary:
     """The summary of the headline contrast; its scores are those of the arm that `weights` names."""
     gain, contrast, verdict = judged.gain, judged.contrast, judged.verdict
-    arms = [contrast.pretrained] if weights == "pretrained" else contrast.random
-    random_accuracies = [float(paired.correct(arm).mean()) for arm in contrast.random]
-    summary: dict[str, Any] = {
-        "encoder": encoder,
-        "weights": weights,
-        "n_items": len(paired.y),
-        "n_classes": len(paired.classes),
-        "chance": paired.chance,
-        **_scores(paired, arms, settings.confidence),
-        "random_inits": gain.seeds,
-        "random_accuracy": float(np.mean(random_accuracies)),
-        "random_accuracy_sd": float(np.std(random_accuracies, ddof=1)) if gain.seeds > 1 else 0.0,
-        "gain": gain.value,
-        "gain_ci_low": gain.low,
-        "gain_ci_high": gain.high,
-        "gain_bootstrap_low": gain.bootstrap_low,
-        "gain_bootstrap_high": gain.bootstrap_high,
-        "p_value": gain.p_value,
-        "p_adjusted": judged.p_adjusted,
-        "verdict": verdict.word,
-        "confounded": verdict.confounded,
-        "contaminated": verdict.contaminated,
-        "minimum_detectable_gain": gain.detectable,
-        "rank": gain.rank,
-        "mcnemar_p": gain.mcnemar_p,
-        "hedges_g": gain.hedges_g,
-        "sentence": verdict.sentence,
-        "warning": verdict.warning,
-    }
-    if gain.resampled is not None:
-        hurts, same, helps = gain.resampled.rope(settings.rope)
-        summary |= {
-            "resampled_t_p": gain.resampled.p_value,
-            "probability_hurts": hurts,
-            "probability_no_difference": same,
-            "probability_helps": helps,
-        }
-    for name in (COORDINATES, HASH_NOISE):
-        if name in paired.controls:
-            summary[f"{name}_accuracy"] = float(paired.correct(paired.controls[name]).mean())
-    return Summary(**summary)
+    scores = _scores(paired, [contrast.pretrained] if weights == "pretrained" else contrast.random)
+    return Summary(
+        encoder=encoder,
+        weights=weights,
+        n_items=len(paired.y),
+        n_classes=len(paired.classes),
+        chance=paired.chance,
+        accuracy=scores["accuracy"],
+        macro_f1=scores["macro_f1"],
+        log_loss=scores["log_loss"],
+        random_accuracy=gain.random_accuracy,
+        gain=gain.value,
+        gain_ci_low=gain.low,
+        gain_ci_high=gain.high,
+        p_value=gain.p_value,
+        p_draw=gain.p_draw,
+        minimum_detectable_gain=gain.detectable,
+        verdict=verdict.word,
+        confounded=verdict.confounded,
+        contaminated=verdict.contaminated,
+        sentence=verdict.sentence,
+        warning=verdict.warning,
+    )
 
 
-def _scores(paired: PairedPredictions, arms: Sequence[ArmPredictions], confidence: float) -> dict[str, float]:
-    """All scores averaged over arms and repeats, with the interval of the accuracy."""
+def _scores(paired: PairedPredictions, arms: Sequence[ArmPredictions]) -> dict[str, float]:
+    """All scores averaged over arms and repeats."""
     each = [
         asdict(score(paired.y, predicted, probability))
         for arm in arms
         for predicted, probability in zip(arm.predicted, arm.probability, strict=True)
     ]
-    mean = {name: float(np.mean([scores[name] for scores in each])) for name in each[0]}
-    low, high = wilson_interval(paired.accuracy(arms), paired.n_groups, confidence)
-    return {**mean, "accuracy_ci_low": low, "accuracy_ci_high": high}
+    return {name: float(np.mean([scores[name] for scores in each])) for name in each[0]}
 
 
 def arm_rows(paired: PairedPredictions, judged: Judged, confidence: float) -> Iterable[TableRow]:
@@ -88,8 +65,13 @@ def arm_rows(paired: PairedPredictions, judged: Judged, confidence: float) -> It
                 "gain": each.gain.value,
                 "gain_ci_low": each.gain.low,
                 "gain_ci_high": each.gain.high,
+                "gain_pi_low": each.gain.prediction_low,
+                "gain_pi_high": each.gain.prediction_high,
                 "p_value": each.gain.p_value,
+                "p_draw": each.gain.p_draw,
                 "p_adjusted": each.p_adjusted,
+                "error_reduction": each.gain.error_reduction,
+                "odds_ratio": each.gain.odds_ratio,
                 "verdict": each.verdict.word,
                 "confounded": int(each.verdict.confounded),
                 "contaminated": int(each.verdict.contaminated),
@@ -102,9 +84,12 @@ def arm_rows(paired: PairedPredictions, judged: Judged, confidence: float) -> It
 
 
 def _arm_row(paired: PairedPredictions, arm: ArmPredictions, confidence: float) -> TableRow:
+    low, high = wilson_interval(paired.accuracy([arm]), paired.n_groups, confidence)
     return {
         **asdict(arm.arm),
-        **_scores(paired, [arm], confidence),
+        **_scores(paired, [arm]),
+        "accuracy_ci_low": low,
+        "accuracy_ci_high": high,
         "l2": float(np.median(arm.l2)),
         "l2_at_edge": fraction_at_edge(paired, [arm]),
     }

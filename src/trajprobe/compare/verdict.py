@@ -1,8 +1,9 @@
-"""The verdict on each contrast: one word, one plain sentence with the figures, and what limits it.
+"""The verdict on each contrast: one word, plain sentences with the figures, and what limits it.
 
-no_difference    the interval lies inside the region of practical equivalence ±rope
-helps, hurts     the interval excludes zero, also after Holm's correction, and the arm that is ahead beats hash noise;
-                 never `helps` if the pretraining saw items that are held out
+no_difference    two one-sided tests: the interval lies inside the region of practical equivalence ±rope; both arms
+                 beat hash noise
+helps, hurts     the interval and the prediction interval exclude zero, also after Holm's correction, and the arm that
+                 is ahead beats hash noise; never `helps` if the pretraining saw items that are held out
 inconclusive     anything else
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from trajprobe.artifacts.formatting import bare, counted, p_equals, percent, plus_minus, points, points_range
+from trajprobe.artifacts.formatting import bare, counted, p_equals, percent, plus_minus, points_range
 from trajprobe.compare.checks import Checks, check_contrast
 from trajprobe.compare.classical_tests import holm
 from trajprobe.compare.gain import Gain, estimate_gain
@@ -40,7 +41,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class JudgedContrast:
-    """A contrast with its gain, the p-value after Holm's correction, and the verdict."""
+    """A contrast with its gain, the larger of its two p-values after Holm's correction, and the verdict."""
 
     contrast: Contrast
     gain: Gain
@@ -68,54 +69,77 @@ def judge(paired: PairedPredictions, settings: CompareParams) -> dict[str, list[
 
 
 def _adjust(gains: Mapping[str, Sequence[Gain]]) -> dict[str, list[float]]:
-    """p-values after Holm's correction.
+    """The larger p-value of each contrast after Holm's correction.
 
     Each encoder's headline is corrected over the encoders, which is the question that was asked. Other layers and
     poolings are corrected over all contrasts, because they invite a search for the best one.
     """
-    headlines = holm([each[0].p_value for each in gains.values()])
-    every = iter(holm([gain.p_value for each in gains.values() for gain in each]))
+    headlines = holm([each[0].p_both for each in gains.values()])
+    every = iter(holm([gain.p_both for each in gains.values() for gain in each]))
     found = {encoder: [next(every) for _ in each] for encoder, each in gains.items()}
     return {encoder: [own, *found[encoder][1:]] for encoder, own in zip(gains, headlines, strict=True)}
 
 
 def decide(gain: Gain, checks: Checks, p_adjusted: float, confidence: float, rope: float) -> Verdict:
-    """The verdict on `gain`. p_adjusted: its p-value after Holm's correction over all comparisons."""
-    excludes_zero = gain.low > 0 or gain.high < 0
-    significant = excludes_zero and p_adjusted < 1 - confidence
-    # Two arms at the level of noise differ by chance only.
-    ahead_above_noise = checks.pretrained_above_noise if gain.value > 0 else checks.random_above_noise
+    """The verdict on `gain`. p_adjusted: the larger of its p-values after Holm's correction over all comparisons."""
+    alpha = 1 - confidence
+    # Two arms at the level of noise differ, or agree, by chance only.
+    above_noise = checks.pretrained_above_noise, checks.random_above_noise
+    ahead_above_noise = above_noise[0] if gain.value > 0 else above_noise[1]
     word: VerdictWord = "inconclusive"
     if gain.seeds > 1:  # a single initialisation says nothing about their spread
         if gain.equality_bound <= rope:
-            word = "no_difference"
-        elif significant and ahead_above_noise:
+            word = "no_difference" if all(above_noise) else "inconclusive"
+        elif p_adjusted < alpha and ahead_above_noise:
             word = "helps" if gain.value > 0 else "hurts"
     if word == "helps" and checks.seen:
         word = "inconclusive"
-    warnings = _warnings(gain, checks, word, rope)
-    if excludes_zero and not significant and word == "inconclusive":
-        warnings.append("Not significant after Holm's correction for the number of comparisons.")
-    figures = (
-        f"the gain in accuracy is {points(gain.value)} points ({percent(confidence, None)} interval "
-        f"{points_range(gain.low, gain.high)}; {p_equals(p_adjusted)}; {counted(gain.seeds, 'random initialisation')})"
-    )
-    sentences = {
-        "helps": f"Pretraining helps: {figures}.",
-        "hurts": f"Pretraining hurts: {figures}.",
-        "no_difference": f"Pretraining makes no difference beyond {plus_minus(rope)} points: {figures}.",
-        "inconclusive": f"Inconclusive: {figures}{'' if excludes_zero else _detectable(gain.detectable)}.",
-    }
-    return Verdict(word, sentences[word], " ".join(warnings), checks.confounded, checks.seen > 0)
+    warnings = _warnings(gain, checks, word, rope, alpha)
+    if gain.p_both < alpha <= p_adjusted and word == "inconclusive":
+        warnings.append(
+            f"Not significant after Holm's correction for the number of comparisons ({p_equals(p_adjusted)})."
+        )
+    sentence = _sentence(gain, word, confidence, rope)
+    return Verdict(word, sentence, " ".join(warnings), checks.confounded, checks.seen > 0)
 
 
-def _detectable(gain: float) -> str:
-    if gain > 1:
-        return "; a comparison of this size cannot detect any gain with 80 % power"
-    return f"; a comparison of this size detects a gain of {bare(gain)} points with 80 % power"
+def _sentence(gain: Gain, word: VerdictWord, confidence: float, rope: float) -> str:
+    """The verdict with the answers to both questions, and what neither covers."""
+    level = percent(confidence, None)
+    opening = {
+        "helps": "Pretraining helps",
+        "hurts": "Pretraining hurts",
+        "no_difference": f"Pretraining makes no difference beyond {plus_minus(rope)} points (equivalence test)",
+        "inconclusive": "Inconclusive",
+    }[word]
+    side = "less" if gain.value < 0 else "more"
+    other = "the average untrained network" if gain.seeds > 1 else "one untrained network"
+    said = [
+        f"{opening}: this checkpoint is {bare(abs(gain.value))} percentage points {side} accurate than {other} "
+        f"({100 * gain.accuracy:.1f} against {percent(gain.random_accuracy)}; {counted(gain.items, 'item')}, "
+        f"{counted(gain.seeds, 'initialisation')}; {level} confidence interval {points_range(gain.low, gain.high)}, "
+        f"{p_equals(gain.p_value)})."
+    ]
+    if gain.seeds > 1:
+        said.append(
+            f"It is more accurate than {_beaten(gain)}; the {level} prediction interval of its gain over one untrained "
+            f"network is {points_range(gain.prediction_low, gain.prediction_high)} ({p_equals(gain.p_draw)})."
+        )
+    if word == "inconclusive" and gain.p_both >= 1 - confidence:
+        most = f"{bare(gain.detectable)} points" if gain.detectable <= 1 else "no gain"
+        said.append(
+            f"A study of this size detects {'a gain of ' if gain.detectable <= 1 else ''}{most} (80 % power in both "
+            f"tests, two-sided {percent(1 - confidence, None)})."
+        )
+    return " ".join([*said, "Other pretraining runs are not covered."])
 
 
-def _warnings(gain: Gain, checks: Checks, word: VerdictWord, rope: float) -> list[str]:
+def _beaten(gain: Gain) -> str:
+    count = sum(gain.accuracy > accuracy for accuracy in gain.accuracies)
+    return {0: "none", gain.seeds: f"all {gain.seeds}"}.get(count, f"{count} of the {gain.seeds}")
+
+
+def _warnings(gain: Gain, checks: Checks, word: VerdictWord, rope: float, alpha: float) -> list[str]:
     """Sentences on what limits the verdict `word`, each with its remedy."""
     found = []
     if checks.seen:
@@ -128,7 +152,13 @@ def _warnings(gain: Gain, checks: Checks, word: VerdictWord, rope: float) -> lis
         found.append(
             "The pretrained arm is not significantly better than hash noise."
             if checks.random_above_noise
-            else "Neither arm is significantly better than hash noise, so a difference between them is chance."
+            else "Neither arm is significantly better than hash noise, so neither a difference between them nor its "
+            "absence means anything."
+        )
+    if gain.p_value < alpha <= gain.p_draw and gain.seeds > 1:
+        found.append(
+            "This checkpoint differs from the average untrained network, but not by more than untrained networks "
+            "differ among themselves: it may be a lucky draw. Raise extract.random_inits."
         )
     if checks.saturated != "neither":
         found.append(
@@ -157,6 +187,11 @@ def _warnings(gain: Gain, checks: Checks, word: VerdictWord, rope: float) -> lis
         found.append(
             f"The spread between random initialisations is poorly known from {gain.seeds}, so the interval may be "
             "too narrow. Raise extract.random_inits to 8."
+        )
+    if gain.outlier is not None:
+        found.append(
+            f"Initialisation {gain.outlier} ({percent(gain.accuracies[gain.outlier])}) lies far from the others, and a "
+            "few that collapse make intervals too narrow. Raise extract.random_inits to 20."
         )
     if not gain.covers_training:
         found.append(

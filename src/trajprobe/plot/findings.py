@@ -131,7 +131,7 @@ def limits(
             f"That pretraining makes no difference. Gains from {points_range(gain.low, gain.high)} points are "
             "consistent with the data."
             + (
-                f" A gain of {100 * detectable:.1f} points would have been detected with a power of 80 %."
+                f" A gain of {100 * detectable:.1f} points would have been detected with 80 % power."
                 if detectable <= 1
                 else ""
             )

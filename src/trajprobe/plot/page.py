@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trajprobe.artifacts.analyses import Analyses
-from trajprobe.artifacts.comparisons import Arms, ClassGain
+from trajprobe.artifacts.comparisons import BEST_OF, Arms, ClassGain
 from trajprobe.artifacts.formatting import counted, percent
 from trajprobe.artifacts.metrics import Summary
 from trajprobe.plot import findings
@@ -132,6 +132,9 @@ def render_page(data: ReportData) -> str:
             for encoder, gains in data.class_gains.items()
         },
         alpha=f"{1 - data.confidence:g}",
+        alpha_percent=percent(1 - data.confidence, None),
+        best_of=BEST_OF,
+        several=len(data.arms.headlines) > 1,
         efficiency=_efficiency(data),
         measures=_measures(data),
         clip=data.clip,

@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from trajprobe.artifacts.formatting import bare, counted, p_value, percent, points, points_range
+from trajprobe.artifacts.formatting import bare, counted, p_equals, p_value, percent, points, points_range
 from trajprobe.core.schema import Interval
 from trajprobe.plot.theme import DARK, LIGHT
 
@@ -28,6 +28,7 @@ def template(name: str, *folders: Path) -> Template:
         points=points,
         bare=bare,
         p_value=p_value,
+        p_equals=p_equals,
         counted=counted,
         points_range=lambda interval: points_range(interval.low, interval.high),
         percent_range=lambda interval: f"{100 * interval.low:.1f} to {percent(interval.high)}",

@@ -13,6 +13,8 @@ import numpy as np
 
 from trajprobe.core.errors import UserError
 
+SHUFFLE = 0.5  # standard deviation of the logarithm of the factor by which a group's size is disturbed
+ATTEMPTS = 10  # at a partition that is not known yet
 INNER_GROUPS = 2  # of each class in a training part: one to test on, one to train on
 
 # int64 positions of the rows that train, and of those that are tested: an element of scikit-learn's `cv`.
@@ -60,9 +62,15 @@ def make_folds(
     _require_groups(
         y, group_numbers, classes, folds, why, "lower probe.folds, add items of it, or drop the class"
     )
-    result = []
+    result: list[Fold] = []
+    known: set[bytes] = set()
     for repeat in range(repeats):
-        fold_of = assign_folds(y, group_numbers, folds, np.random.default_rng([seed, repeat]))
+        for attempt in range(ATTEMPTS):  # few groups may fall into the same folds as in an earlier repeat
+            rng = np.random.default_rng([seed, repeat, *[attempt] * (attempt > 0)])
+            fold_of = assign_folds(y, group_numbers, folds, rng)
+            if (key := partition_key(fold_of)) not in known:
+                break
+        known.add(key)
         for fold, (train, test) in enumerate(splits_of(fold_of, folds)):
             place = seed, repeat, fold
             result.append(_with_inner(y, group_numbers, classes, train, test, inner_folds, place))
@@ -72,6 +80,12 @@ def make_folds(
 def is_published(split: str, splits: Sequence[str]) -> bool:
     """Whether the data's own split is used: `split` asks for it, or is "auto" and some item has a split."""
     return split == "published" or (split == "auto" and any(splits))
+
+
+def partition_key(part_of: np.ndarray) -> bytes:
+    """The same for two assignments of items to parts that differ in the numbers of the parts alone."""
+    _, first, inverse = np.unique(part_of, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse].tobytes()
 
 
 def splits_of(fold_of: np.ndarray, folds: int) -> list[Split]:
@@ -84,17 +98,22 @@ def assign_folds(y: np.ndarray, groups: np.ndarray, folds: int, rng: np.random.G
 
     Groups of several items are placed first, in order of decreasing size, each into the fold that has the smallest
     share of its classes so far (the greedy rule of scikit-learn's StratifiedGroupKFold, with a sum of squares in place
-    of a standard deviation). Single items then fill every class to the same level in all folds.
+    of a standard deviation). The sizes are disturbed at random, because the rule alone would divide a few groups of
+    unequal size in the same way every time. Single items then fill every class to the same level in all folds.
     """
     n_classes = int(y.max()) + 1
     sizes = np.bincount(groups)
     counts = np.zeros((folds, n_classes))
     fold_of = np.full(len(y), -1)
     order = rng.permutation(len(sizes))
-    order = order[np.argsort(-sizes[order], kind="stable")]
+    several = np.count_nonzero(sizes > 1)
+    disturbed = sizes.astype(float)
+    disturbed[sizes > 1] *= np.exp(SHUFFLE * rng.normal(size=several))
+    order = order[np.argsort(-disturbed[order], kind="stable")]
+    order = np.concatenate([order[sizes[order] > 1], order[sizes[order] == 1]])
     items = np.split(np.argsort(groups, kind="stable"), np.cumsum(sizes)[:-1])
     weight = 1 / np.maximum(np.bincount(y, minlength=n_classes), 1) ** 2
-    for group in order[: np.count_nonzero(sizes > 1)]:
+    for group in order[:several]:
         members = np.bincount(y[items[group]], minlength=n_classes)
         crowding = counts @ (members * weight)
         fold = np.lexsort((rng.random(folds), counts.sum(1), crowding))[0]

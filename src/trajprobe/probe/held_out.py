@@ -22,7 +22,7 @@ import numpy as np
 
 from trajprobe.artifacts.predictions import Arm, ArmPredictions
 from trajprobe.core.parallel import parallel_map
-from trajprobe.probe.folds import Fold, Split, assign_folds, is_published, splits_of
+from trajprobe.probe.folds import ATTEMPTS, Fold, Split, assign_folds, is_published, splits_of
 from trajprobe.probe.logistic import fit_logistic, predict_folds
 
 
@@ -97,19 +97,21 @@ def make_split_halves(
 ) -> list[HalfPair]:
     """`count` random divisions of N items into halves, groups whole and classes even; none if a half is too small.
 
+    No two divide the items alike. A few groups allow fewer than `count`.
     A half has at most `folds` folds, and as many as its rarest class has groups; it is too small if that is below
     two. With a published split it has one fold: its half of the training part and its half of the test part.
     """
     group_numbers = _renumbered(np.asarray(groups, dtype=object))
     divide = _divide_published if is_published(split, splits) else _divide
-    pairs = []
-    for number in range(count):
+    pairs: dict[bytes, HalfPair] = {}
+    for number in range(ATTEMPTS * count):
         rng = np.random.default_rng([seed, number, STREAM])
         pair = divide(y, group_numbers, np.asarray(splits, dtype=object), folds, rng)
-        if pair is None:
-            return []
-        pairs.append(pair)
-    return pairs
+        if pair is not None:
+            pairs.setdefault(min(half.items.tobytes() for half in pair), pair)
+        if len(pairs) == count or (number >= ATTEMPTS and not pairs):
+            break
+    return list(pairs.values())
 
 
 def split_half_hits(
