@@ -73,8 +73,8 @@ def source_pool(source: str, items: str | None) -> ClipPool:
     content = hashlib.sha256(json.dumps([render.model_dump(), card.y_axis]).encode())
     if parsed.clips is None:
         # A common scale or clock is that of the items that may be seen.
-        own = [[every[index] for index in kept] for every in (parsed.points, parsed.times)]
-        scene = make_scene(*own, render, card.y_axis) if kept else EMPTY
+        points, times = ([own[index] for index in kept] for own in (parsed.points, parsed.times))
+        scene = make_scene(points, times, render, card.y_axis) if kept else EMPTY
         draw = _drawing(parsed, kept, render, card.y_axis, scene)
         content.update(b"" if scene.pictures is None else scene.pictures.tobytes())
     else:
