@@ -32,6 +32,7 @@ from trajprobe.core.errors import UserError
 from trajprobe.core.files import sha256
 from trajprobe.core.schema import validate
 from trajprobe.params import Params
+from trajprobe.render.rendering import render_batches
 
 ROOT = Path(__file__).parents[2]
 CARD = """\
@@ -192,6 +193,11 @@ def test_the_items_of_a_source_are_drawn_as_the_study_draws_them(here: Path) -> 
         assert np.array_equal(pool.draw(index, 0), clips[index : index + 1][0])
     assert not np.array_equal(pool.draw(0, 0), pool.draw(0, 1))  # noise differs from rendering to rendering
     assert pool.digests["points"] == [points_digest(path) for path in own.points]
+    common = small_params(render={"fit": "dataset", "time": "dataset", "noise": 0.0}).render
+    scaled = next(render_batches(own.points, own.times, common))
+    drawn = source_pool("synthetic", None)
+    assert all(np.array_equal(drawn.draw(index, 1), scaled[index]) for index in range(drawn.count))
+    small_params()
     train = source_pool("synthetic", "train")
     assert train.digests["points"] == [
         pool.digests["points"][i] for i, split in enumerate(own.splits) if split == "train"

@@ -23,7 +23,7 @@ from trajprobe.core.schema import YAxis, load, nearest
 from trajprobe.params import Params
 from trajprobe.render.params import RenderParams
 from trajprobe.render.ready_made import ready_clips
-from trajprobe.render.rendering import render_clip
+from trajprobe.render.rendering import EMPTY, Scene, make_scene, render_clip
 from trajprobe.trajectories.item_checks import find_defects
 from trajprobe.trajectories.sources.parsed import Parsed
 from trajprobe.trajectories.stage import items_of
@@ -70,11 +70,15 @@ def source_pool(source: str, items: str | None) -> ClipPool:
             f"left out {counted(copies, 'item')} with an exact copy among the items that may not be seen"
         )
     kept = first_of_each(allowed, {index: tuple(digests[index].values()) for index in allowed}, notes)
+    content = hashlib.sha256(json.dumps([render.model_dump(), card.y_axis]).encode())
     if parsed.clips is None:
-        draw = _drawing(parsed, kept, render, card.y_axis)
+        # A common scale or clock is that of the items that may be seen.
+        points, times = ([own[index] for index in kept] for own in (parsed.points, parsed.times))
+        scene = make_scene(points, times, render, card.y_axis) if kept else EMPTY
+        draw = _drawing(parsed, kept, render, card.y_axis, scene)
+        content.update(b"" if scene.pictures is None else scene.pictures.tobytes())
     else:
         draw = _resized(parsed, kept, source, render)
-    content = hashlib.sha256(json.dumps([render.model_dump(), card.y_axis]).encode())
     for index in kept:
         strokes = [parsed.strokes[index]] if parsed.strokes else []
         for array in (parsed.points[index], parsed.times[index], *strokes):
@@ -92,13 +96,13 @@ def _digests(parsed: Parsed, index: int) -> dict[str, str]:
 
 
 def _drawing(
-    parsed: Parsed, kept: Sequence[int], render: RenderParams, y_axis: YAxis
+    parsed: Parsed, kept: Sequence[int], render: RenderParams, y_axis: YAxis, scene: Scene
 ) -> Callable[[int, int], np.ndarray]:
     def draw(index: int, rendering: int) -> np.ndarray:
         item = kept[index]
         strokes = parsed.strokes[item] if parsed.strokes else None
         number = index + rendering * len(kept)  # seeds what is random in a clip
-        return render_clip(parsed.points[item], parsed.times[item], render, number, y_axis, strokes)
+        return render_clip(parsed.points[item], parsed.times[item], render, number, y_axis, strokes, scene)
 
     return draw
 
