@@ -102,6 +102,15 @@ def test_labels_that_do_not_match_are_in_the_refusal(project: Path) -> None:
     assert "labels: 1 of 12 items are not in who.csv (3)" in said
 
 
+def test_videos_beside_their_tables_need_one_word(project: Path) -> None:
+    folder = videos(project / "folder")
+    (folder / "0.mp4").write_bytes(b"not read")
+    with pytest.raises(UserError, match=r"contains 1 videos, and tables .* \(or, of a tracker, its name\)"):
+        importing.run(folder, "mine", labels=project / "who.csv", keypoint="nose")
+    said = importing.run(folder, "mine", labels=project / "who.csv", keypoint="nose", format="deeplabcut")
+    assert "mine: 12 trajectories of 2 classes (a 6, b 6)" in said
+
+
 def test_near_copies_are_said_at_import(project: Path) -> None:
     tracks = {
         str(track): made.walk(20, seed=track % 30) + 0.001 * made.walk(20, seed=track) for track in range(34)
@@ -178,13 +187,19 @@ FILES = {
 }  # fmt: skip
 
 
+TRACKERS = ("TrackMate", "DeepLabCut", "SLEAP", "MOTChallenge", "idtracker.ai", "trackpy")
+
+
 def documented() -> dict[str, str]:
-    """File -> the command for it, from the table of formats; of lines with trackers only."""
+    """File -> the command for it, from the lines on trackers in the table of formats."""
     lines = (ROOT / "docs/formats.md").read_text().splitlines()
-    commands = [
-        line.split(" | ")[2].split("`")[1] for line in lines if line.count(" | ") == 3 and "`import " in line
-    ]
-    return {command.split()[1]: command for command in commands if command.split()[1] in FILES}
+    rows = [line.split(" | ") for line in lines if line.startswith(tuple(f"| {name}" for name in TRACKERS))]
+    commands = [row[2].split("`")[1] for row in rows]
+    return {command.split()[1]: command for command in commands}
+
+
+def test_every_documented_command_is_tried() -> None:
+    assert set(documented()) == set(FILES)
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -440,6 +440,24 @@ def test_labels_come_from_folders_names_or_a_table(tmp_path: Path) -> None:
     refused(r"columns id and label \(ids are 0, 7, 12", path, own_labels=True)
 
 
+def test_a_folder_of_videos_beside_their_tables(tmp_path: Path) -> None:
+    """As DeepLabCut leaves it: the video, its table, and other files that are not read."""
+    import zipfile
+
+    for name, path in WALKS.items():
+        made.poses(tmp_path / "in" / f"m{name}{made.SCORER}.csv", {"": {"nose": path}})
+        for ending in (".mp4", f"{made.SCORER}.h5", f"{made.SCORER}_meta.pickle"):
+            (tmp_path / "in" / f"m{name}{ending}").write_bytes(b"not read")
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for path in (tmp_path / "in").iterdir():
+            archive.write(path, path.name)
+        archive.writestr("notes.json", "{}")
+    assert recognise_tracker(tmp_path / "all.zip") == ("deeplabcut", {})
+    (tmp_path / "in" / "m0.mp4").unlink()
+    parsed = read(tmp_path / "in")
+    assert parsed.item_ids == ["m0", "m12", "m7"]
+
+
 def test_a_broken_archive_and_what_no_tracker_wrote(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"PK broken")
     refused("cannot be read as .zip", tmp_path / "a.zip", "sleap")

@@ -78,7 +78,7 @@ def test_labels_from_names_and_from_a_table(tmp_path: Path) -> None:
     }
     assert parsed.groups == ["gb", "gb", "ga", "ga"]
     with pytest.raises(
-        UserError, match=r"contains 4 videos, and tables, JSON files .*; choose by --format .* --labels"
+        UserError, match=r"contains 4 videos, and tables or JSON files; choose by --format .* --labels"
     ):
         read(tmp_path / "data")
     labels.unlink()
