@@ -196,7 +196,7 @@ def compare() -> None:
     from trajprobe.compare import stage
 
     params = _params()
-    _say(stage.run(params.compare, params.encoders, params.weights))
+    _say(stage.run(params.compare, params.encoders, params.baselines, params.weights))
 
 
 @app.command(rich_help_panel=STAGES)

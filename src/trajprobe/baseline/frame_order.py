@@ -19,19 +19,17 @@ from trajprobe.artifacts.clips import Clips
 from trajprobe.artifacts.encoder_card import load_encoder_card
 from trajprobe.artifacts.predictions import Arm
 from trajprobe.artifacts.weights import load_record
-from trajprobe.baseline.costs import stopwatch
 from trajprobe.baseline.probed import probe_features
 from trajprobe.baseline.task import BASELINE, Outcome, Task
 from trajprobe.core import paths
 from trajprobe.core.progress import progress
 from trajprobe.encoders.registry import resolve_device
 from trajprobe.extract.extraction import (
-    build_encoder,
     chosen,
-    encode,
     encoder_arms,
     extract_settings,
     extract_shards,
+    seconds_per_clip,
 )
 from trajprobe.extract.shard_cache import ShardCache
 
@@ -88,13 +86,7 @@ def rearranged(task: Task) -> Outcome:
         shards = extract_shards(shown, [arm], settings, cache, advance)
         rows = np.concatenate([arrays[f"{layer}/{pooling}"] for _, _, arrays in shards])
     cache.prune()
-    # Shards may have come from the cache, so the seconds of a clip are measured on one batch, after one to warm up.
-    encoder, batch = build_encoder(arm, settings.layers), shown[: task.batch]
-    seconds, clock = 0.0, stopwatch(settings.device.type)
-    for _ in range(2):
-        start = clock()
-        encode(encoder, batch, settings, arm.name, lambda amount=1, note="": None)
-        seconds = (clock() - start) / len(batch)
+    seconds = seconds_per_clip(arm, shown, settings)
     return probe_features(
         task,
         rows,

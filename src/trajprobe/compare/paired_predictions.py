@@ -36,7 +36,7 @@ class PairedPredictions:
     """All arms over N held-out items.
 
     y: (N,) integers into `classes`; groups: (N,) integers 0..G-1; contrasts: by encoder, its headline first; controls:
-    by name. l2_grid: both ends of the probe's grid. split_half_counts: (B, 2, K) items of each class that are tested in
+    by name; alternatives: by name, an arm for each seed. l2_grid: both ends of the probe's grid. split_half_counts: (B, 2, K) items of each class that are tested in
     each half of B split halves. features: metadata of each encoder's features.
     """
 
@@ -48,6 +48,7 @@ class PairedPredictions:
     l2_grid: tuple[float, float]
     split_half_counts: np.ndarray
     features: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    alternatives: Mapping[str, list[ArmPredictions]] = field(default_factory=dict)
 
     @property
     def n_groups(self) -> int:
@@ -68,7 +69,7 @@ class PairedPredictions:
 
     def accuracy(self, arms: Sequence[ArmPredictions]) -> MeanEstimate:
         """Accuracy averaged over `arms`, with its uncertainty over groups of items, training items and arms."""
-        halves = self._half_accuracy(arms, slice(None))
+        halves = self._half_accuracy(arms, slice(None), _common_halves(arms))
         return self._estimate(self.item_accuracy(arms), halves, slice(None), VARYING_MEAN)
 
     def difference(
@@ -76,17 +77,24 @@ class PairedPredictions:
     ) -> MeanEstimate:
         """Mean accuracy of `arms` minus that of `others`, on all items or on those of one class.
 
-        One of the two is a single arm, which is compared with each of the others on the same items. Any two arms can
-        be compared, of encoders, controls or alternatives. Where one has no split halves the error leaves the training
-        items out.
+        Any arms can be compared, of encoders, controls or alternatives. Split halves count as far as all have them;
+        where one has none the error leaves the training items out. Where both sides have several seeds, the variance
+        due to each side's is added to what the two means by themselves vary by.
         """
         items = slice(None) if class_index is None else self.y == class_index
         classes = slice(None) if class_index is None else slice(class_index, class_index + 1)
-        scores = self.item_accuracy(arms) - self.item_accuracy(others)
-        halves = np.zeros((0, 2))
-        if all(len(arm.split_half_hits) for arm in (*arms, *others)):
-            halves = self._half_accuracy(arms, classes) - self._half_accuracy(others, classes)
-        return self._estimate(scores, halves, items, VARYING_DIFFERENCE)
+        first, second = self.item_accuracy(arms), self.item_accuracy(others)
+        count = _common_halves([*arms, *others])
+        halves = self._half_accuracy(arms, classes, count) - self._half_accuracy(others, classes, count)
+        if min(len(arms), len(others)) == 1:
+            return self._estimate(first - second, halves, items, VARYING_DIFFERENCE)
+        means = first.mean(axis=0, keepdims=True), second.mean(axis=0, keepdims=True)
+        of_first, of_second, of_none = (
+            self._estimate(scores, halves, items, VARYING_DIFFERENCE)
+            for scores in (first - means[1], means[0] - second, means[0] - means[1])
+        )
+        square = of_first.error**2 + of_second.error**2 - of_none.error**2
+        return MeanEstimate(of_none.mean, square**0.5, min(of_first.df, of_second.df))
 
     def _estimate(
         self, scores: np.ndarray, halves: np.ndarray, items: np.ndarray | slice, varying: float
@@ -96,27 +104,38 @@ class PairedPredictions:
         least = minimum_error(scores[:, items].mean(axis=0), groups, varying)
         return replace(estimate, error=max(estimate.error, least))
 
-    def _half_accuracy(self, arms: Sequence[ArmPredictions], classes: slice) -> np.ndarray:
-        """(B, 2) mean accuracy in each half, for the splits in which both halves hold out anything."""
-        held_out = self.split_half_counts[:, :, classes].sum(axis=2)
-        correct = np.mean([arm.split_half_hits[:, :, classes].sum(axis=2) for arm in arms], axis=0)
+    def _half_accuracy(self, arms: Sequence[ArmPredictions], classes: slice, count: int) -> np.ndarray:
+        """(B, 2) mean accuracy in each half, for those of the first `count` splits in which both hold out anything."""
+        held_out = self.split_half_counts[:count, :, classes].sum(axis=2)
+        correct = np.mean([arm.split_half_hits[:count, :, classes].sum(axis=2) for arm in arms], axis=0)
         useful = (held_out > 0).all(axis=1)
         return np.asarray(correct[useful] / held_out[useful])
 
 
-def pair_predictions(files: Mapping[str, Predictions]) -> PairedPredictions:
-    """Bring the files together: `files` by encoder, and the controls under their name.
+def _common_halves(arms: Sequence[ArmPredictions]) -> int:
+    """How many of the first split halves all arms have."""
+    return min(len(arm.split_half_hits) for arm in arms)
 
-    Raises UserError if two files disagree on items, labels, groups, folds or split halves, or an encoder lacks an arm.
+
+def pair_predictions(
+    files: Mapping[str, Predictions], alternatives: Mapping[str, Predictions] | None = None
+) -> PairedPredictions:
+    """Bring the files together: `files` by encoder, and the controls under their name; `alternatives` by theirs.
+
+    An alternative may have results in fewer split halves, which are the first of the same. Raises UserError if two files disagree on items, labels, groups, folds or split halves, or an encoder lacks an arm.
     """
     first_name, first = next(iter(files.items()))
-    for name, other in files.items():
+    alternatives = alternatives or {}
+    for name, other in {**files, **alternatives}.items():
+        halves = first.split_half_counts
+        if name in alternatives:
+            halves = halves[: len(other.split_half_counts)]
         for what, same in (
             ("items", other.items == first.items and other.item_ids == first.item_ids),
             ("labels", other.classes == first.classes and np.array_equal(other.y, first.y)),
             ("groups", other.groups == first.groups),
             ("folds", all(np.array_equal(arm.fold, first.arms[0].fold) for arm in other.arms)),
-            ("split halves", np.array_equal(other.split_half_counts, first.split_half_counts)),
+            ("split halves", np.array_equal(other.split_half_counts, halves)),
         ):
             if not same:
                 raise UserError(
@@ -130,6 +149,7 @@ def pair_predictions(files: Mapping[str, Predictions]) -> PairedPredictions:
         classes=first.classes,
         contrasts={encoder: _contrasts(encoder, files[encoder].arms) for encoder in encoders},
         controls={each.arm.encoder: each for each in files[paths.CONTROLS].arms},
+        alternatives={name: other.arms for name, other in alternatives.items()},
         l2_grid=first.l2_grid,
         split_half_counts=first.split_half_counts,
         features={encoder: files[encoder].features for encoder in encoders},

@@ -19,7 +19,7 @@ TableRow = dict[str, Any]
 Judged = Mapping[str, Sequence[JudgedContrast]]  # by encoder, the headline first
 
 
-def summarise(paired: PairedPredictions, encoder: str, judged: JudgedContrast, weights: str) -> Summary:
+def summarise(paired: PairedPredictions, encoder: str, judged: JudgedContrast, weights: str, sentence: str) -> Summary:
     """The summary of the headline contrast; its scores are those of the arm that `weights` names."""
     gain, contrast, verdict = judged.gain, judged.contrast, judged.verdict
     scores = _scores(paired, [contrast.pretrained] if weights == "pretrained" else contrast.random)
@@ -42,7 +42,7 @@ def summarise(paired: PairedPredictions, encoder: str, judged: JudgedContrast, w
         verdict=verdict.word,
         confounded=verdict.confounded,
         contaminated=verdict.contaminated,
-        sentence=verdict.sentence,
+        sentence=sentence,
         warning=verdict.warning,
     )
 

@@ -12,6 +12,7 @@ VIDEOS = Path("data/videos.zarr")
 CONTROLS = "controls"  # stands where an encoder's name stands, for the features that need no encoder
 SUMMARY = Path("metrics/summary.json")
 ARMS = Path("metrics/arms.csv")
+LADDER = Path("metrics/ladder.csv")
 CONFUSION = Path("metrics/confusion.csv")
 PER_CLASS = Path("metrics/per_class.csv")
 RELIABILITY = Path("metrics/reliability.csv")
@@ -45,8 +46,8 @@ def predictions(name: str) -> Path:
     return Path("data/predictions") / f"{name}.parquet"
 
 
-def costs(baseline: str) -> Path:
-    return Path("data/costs") / f"{baseline}.json"
+def costs(name: str) -> Path:
+    return Path("data/costs") / f"{name}.json"
 
 
 def analyses(encoder: str) -> Path:

@@ -1,0 +1,182 @@
+"""The ladder of alternatives: is the pretrained encoder worth using, beside what is simpler?
+
+A rung is one way to classify the same items with the same folds: an encoder's pretrained arm, its random arms, a
+control, an alternative of the stage `baseline`. Every rung is compared with the headline's pretrained arm by the
+statistics of the gain, corrected by Holm's method over the rungs, and with every other rung to name those that are
+statistically tied for best. Hash noise is left out: it knows nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trajprobe.artifacts.costs import Costs
+from trajprobe.artifacts.formatting import bare, percent, points_range
+from trajprobe.artifacts.predictions import ArmPredictions
+from trajprobe.compare.best_set import tied_for_best
+from trajprobe.compare.checks import HASH_NOISE
+from trajprobe.compare.classical_tests import holm
+from trajprobe.compare.gain import gain_interval
+from trajprobe.compare.paired_predictions import PairedPredictions
+from trajprobe.compare.random_effects import MeanEstimate, p_value_greater
+from trajprobe.compare.scores import wilson_interval
+
+REARRANGED = ("static", "shuffled", "reversed")  # the encoder itself, on other frames
+CHEAPER = 2.0  # times fewer seconds an item, from which an alternative counts as cheaper
+NAMES = {  # as the sentence calls them
+    "coordinates": "the resampled coordinates",
+    "kinematics": "kinematic features",
+    "pixels": "the pixels",
+    "random_projection": "a random projection of the pixels",
+    "dtw": "dynamic time warping",
+    "multirocket": "MultiRocket",
+    "cnn3d": "a small 3-D CNN trained from scratch",
+}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One way to classify the items. arms: one for each seed. difference: from the headline; None of itself.
+
+    p_holm: of no difference, corrected over the other rungs. costs: None where nothing was measured.
+    """
+
+    name: str
+    arms: Sequence[ArmPredictions]
+    accuracy: MeanEstimate
+    difference: MeanEstimate | None
+    p_holm: float
+    tied: bool
+    costs: Costs | None
+
+    @property
+    def arm(self) -> str:
+        """pretrained, random, control or baseline."""
+        return self.arms[0].arm.arm
+
+
+def climb(
+    paired: PairedPredictions, headline: str, costs: Mapping[str, Costs], confidence: float
+) -> list[Rung]:
+    """The headline's pretrained arm, then all other rungs, the most accurate first. costs: by name of the rung."""
+    first, *others = _rungs(paired, headline)
+    differences = [paired.difference(arms, first[1]) for _, arms in others]
+    adjusted = holm([gain_interval(each, confidence)[2] for each in differences])
+    everyone = [first, *others]
+    tied = tied_for_best(_p_less(paired, [arms for _, arms in everyone]), confidence)
+    rungs = [
+        Rung(name, arms, paired.accuracy(arms), difference, p_holm, bool(is_tied), costs.get(name))
+        for (name, arms), difference, p_holm, is_tied in zip(
+            everyone, [None, *differences], [1.0, *adjusted], tied, strict=True
+        )
+    ]
+    return [rungs[0], *sorted(rungs[1:], key=lambda rung: -rung.accuracy.mean)]
+
+
+def _rungs(paired: PairedPredictions, headline: str) -> list[tuple[str, Sequence[ArmPredictions]]]:
+    encoders = [headline, *(name for name in paired.contrasts if name != headline)]
+    contrasts = [(name, paired.contrasts[name][0]) for name in encoders]
+    return [
+        *((name, [contrast.pretrained]) for name, contrast in contrasts),
+        *((name, contrast.random) for name, contrast in contrasts),
+        *((name, [arm]) for name, arm in paired.controls.items() if name != HASH_NOISE),
+        *paired.alternatives.items(),
+    ]
+
+
+def _p_less(paired: PairedPredictions, arms: Sequence[Sequence[ArmPredictions]]) -> np.ndarray:
+    """(k, k) one-sided p-values, entry (i, j) small where rung i is less accurate than rung j."""
+    p_less = np.ones((len(arms), len(arms)))
+    for i in range(len(arms)):
+        for j in range(i + 1, len(arms)):
+            p_less[i, j] = p_value_greater(paired.difference(arms[j], arms[i]), 0.0)
+            p_less[j, i] = 1 - p_less[i, j]
+    return p_less
+
+
+def ladder_rows(paired: PairedPredictions, rungs: Sequence[Rung], confidence: float) -> Iterable[dict[str, Any]]:
+    """ladder.csv: a row for each rung, in order."""
+    for rung in rungs:
+        low, high = wilson_interval(rung.accuracy, paired.n_groups, confidence)
+        row: dict[str, Any] = {
+            "alternative": rung.name,
+            "arm": rung.arm,
+            "seeds": len(rung.arms),
+            "accuracy": rung.accuracy.mean,
+            "accuracy_ci_low": low,
+            "accuracy_ci_high": high,
+            "tied": int(rung.tied),
+        }
+        if rung.difference is not None:
+            low, high, p_value = gain_interval(rung.difference, confidence)
+            row |= {
+                "difference": rung.difference.mean,
+                "difference_ci_low": low,
+                "difference_ci_high": high,
+                "p_value": p_value,
+                "p_holm": rung.p_holm,
+            }
+        if rung.costs is not None:
+            names = ("training_seconds", "inference_seconds", "parameters", "bytes", "device")
+            row |= {name: getattr(rung.costs, name) for name in names}
+        yield row
+
+
+def worth_using(rungs: Sequence[Rung], confidence: float) -> str:
+    """The answer to "is it worth it?" in one sentence, from the ladder of `climb`."""
+    headline, *others = rungs
+    simpler = [rung for rung in others if rung.arm in ("control", "baseline") and rung.name not in REARRANGED]
+    if not simpler:
+        return ""
+    better = [
+        rung
+        for rung in simpler
+        if rung.difference is not None and rung.difference.mean > 0 and rung.p_holm < 1 - confidence
+    ]
+    if better:
+        best = better[0]
+        return (
+            f"But {NAMES.get(best.name, best.name)} alone {_verb(best)} better "
+            f"({percent(best.accuracy.mean)}, {_difference(best, confidence)}{_cheaper(best, headline)}): use "
+            f"{'those' if _verb(best) == 'do' else 'that'}."
+        )
+    equal = [rung for rung in simpler if rung.tied and headline.tied]
+    if equal:
+        best = min(equal, key=_seconds)
+        return (
+            f"{NAMES.get(best.name, best.name).capitalize()} {_verb(best)} no worse within the uncertainty "
+            f"({percent(best.accuracy.mean)}, {_difference(best, confidence)}{_cheaper(best, headline)})."
+        )
+    if not headline.tied:
+        names = ", ".join(f"{rung.name} ({rung.arm})" for rung in others if rung.tied)
+        return f"Nothing simpler is more accurate, but of all that were compared the best is {names}."
+    return f"None of the {len(simpler)} simpler alternatives is as accurate: the best of them is {_named(simpler[0])}."
+
+
+def _verb(rung: Rung) -> str:
+    return "do" if NAMES.get(rung.name, "").endswith("s") else "does"
+
+
+def _named(rung: Rung) -> str:
+    return f"{NAMES.get(rung.name, rung.name)} ({percent(rung.accuracy.mean)})"
+
+
+def _seconds(rung: Rung) -> float:
+    return rung.costs.inference_seconds if rung.costs else float("inf")
+
+
+def _difference(rung: Rung, confidence: float) -> str:
+    assert rung.difference is not None
+    low, high, _ = gain_interval(rung.difference, confidence)
+    mean = rung.difference.mean
+    return f"{'+' if mean > 0 else '−'}{bare(abs(mean))} points, {points_range(low, high)}"
+
+
+def _cheaper(rung: Rung, headline: Rung) -> str:
+    """How much less an item takes, where both were measured on the same kind of device."""
+    if rung.costs is None or headline.costs is None or rung.costs.device != headline.costs.device:
+        return ""
+    ratio = headline.costs.inference_seconds / max(rung.costs.inference_seconds, 1e-9)
+    return f"; 1/{float(f'{ratio:.2g}'):.0f} of the seconds an item" if ratio >= CHEAPER else ""
