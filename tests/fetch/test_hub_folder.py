@@ -47,7 +47,9 @@ class Checkpoint:
         path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
     def with_card(self, **sections: Any) -> EncoderCard:
-        content = self.card.model_dump()
+        content = self.card.model_dump(
+            exclude_none=True
+        )  # a file has keys that a repository of the hub lacks
         for section, value in sections.items():
             content[section] = {**content[section], **value} if isinstance(value, dict) else value
         return EncoderCard.model_validate(content)
