@@ -13,6 +13,7 @@ from made_features import made_params
 from trajprobe.artifacts.clips import write_clips
 from trajprobe.artifacts.encoder_card import load_encoder_card
 from trajprobe.artifacts.trajectories import TrajectorySet, items_digest, write_trajectories
+from trajprobe.artifacts.weights import write_record
 from trajprobe.core import paths
 from trajprobe.encoders.registry import family
 from trajprobe.params import Params
@@ -91,7 +92,7 @@ def make_encoder(**changes: Any) -> None:
         if not name.endswith("num_batches_tracked")
     }
     save_file(tensors, paths.weights("small") / "encoder.safetensors")
-    (paths.weights("small") / "provenance.json").write_text('{"parameters": 1234}')
+    write_record({"summary": "made up", "parameters": 1234}, card, paths.weights("small"))
 
 
 def baseline_params(**baseline: dict[str, Any]) -> Params:

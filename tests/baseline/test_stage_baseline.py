@@ -172,7 +172,7 @@ def test_a_missing_library_is_one_line_with_the_command(monkeypatch: pytest.Monk
 def test_clips_without_paths_have_a_cnn_and_no_kinematics() -> None:
     make_moves(12)
     before = read_trajectories(paths.TRAJECTORIES)
-    clips = ReadyClips([f"a.zip/{item}" for item in before.item_ids], [5] * 12, {})
+    clips = ReadyClips([f"a.zip/{item}" for item in before.item_ids], [5] * 12, {}, ["0" * 64] * 12)
     write_trajectories(replace(before, points=[], clips=clips), paths.TRAJECTORIES)
     for name in ("kinematics", "dtw"):
         with pytest.raises(

@@ -56,7 +56,6 @@ CHANGES: dict[str, dict[str, Any]] = {
         "split_halves": 4,
         "l2_grid": {"low": 1e-2, "high": 1e2, "count": 3},
     },
-    "compare": {"bootstrap": 200},
 }
 OPTIONS: dict[str, Any] = {"steps": 3, "batch": 18, "learning_rate": 1e-3, "seed": 3, "like": "tiny"}
 

@@ -144,7 +144,9 @@ def test_an_arm_that_saw_held_out_items_never_helps() -> None:
     found = verdict(seen=12, held_out=48)
     assert found.contaminated
     assert found.word == "inconclusive"
-    assert found.sentence.startswith("Inconclusive: the gain in accuracy is +19.3 points")
+    assert found.sentence.startswith(
+        "Inconclusive: this checkpoint is 19.3 percentage points more accurate than"
+    )
     assert found.warning.startswith(
         "Contaminated: the pretraining saw 12 of the 48 held-out items, so the gain may "
     )
