@@ -32,7 +32,7 @@ READERS = {
     "extract.layer": {"baseline"},
     "extract.pooling": {"baseline"},
     "probe": {"probe", "probe_controls", "analyse", "baseline"},
-    "baselines": set(),  # the list that its stages are made from
+    "baselines": {"compare"},
     "baseline": {"baseline"},
     "compare": {"compare"},
     "compare.confidence": {"analyse", "plot"},  # of that section alone
@@ -290,7 +290,7 @@ def test_every_stage_is_described_and_its_command_exists() -> None:
 
 
 def test_the_pipeline_reads_as_a_table_of_contents() -> None:
-    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 210
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 220
 
 
 def test_the_instances_multiply_with_the_encoders(tmp_path: Path) -> None:

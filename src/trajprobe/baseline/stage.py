@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import get_args
 
+from trajprobe.artifacts.costs import write_costs
 from trajprobe.artifacts.features import FeatureFile
 from trajprobe.artifacts.predictions import Predictions, write_predictions
 from trajprobe.artifacts.trajectories import items_digest, read_items
-from trajprobe.artifacts.costs import write_costs
 from trajprobe.baseline.params import BaselineName, BaselineParams
 from trajprobe.baseline.task import Outcome, Task
 from trajprobe.core import paths

@@ -96,7 +96,9 @@ def _p_less(paired: PairedPredictions, arms: Sequence[Sequence[ArmPredictions]])
     return p_less
 
 
-def ladder_rows(paired: PairedPredictions, rungs: Sequence[Rung], confidence: float) -> Iterable[dict[str, Any]]:
+def ladder_rows(
+    paired: PairedPredictions, rungs: Sequence[Rung], confidence: float
+) -> Iterable[dict[str, Any]]:
     """ladder.csv: a row for each rung, in order."""
     for rung in rungs:
         low, high = wilson_interval(rung.accuracy, paired.n_groups, confidence)

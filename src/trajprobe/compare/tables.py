@@ -19,7 +19,9 @@ TableRow = dict[str, Any]
 Judged = Mapping[str, Sequence[JudgedContrast]]  # by encoder, the headline first
 
 
-def summarise(paired: PairedPredictions, encoder: str, judged: JudgedContrast, weights: str, sentence: str) -> Summary:
+def summarise(
+    paired: PairedPredictions, encoder: str, judged: JudgedContrast, weights: str, sentence: str
+) -> Summary:
     """The summary of the headline contrast; its scores are those of the arm that `weights` names."""
     gain, contrast, verdict = judged.gain, judged.contrast, judged.verdict
     scores = _scores(paired, [contrast.pretrained] if weights == "pretrained" else contrast.random)
