@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from trajprobe.commands.environment import check_device
 from trajprobe.commands.import_app import import_app
+from trajprobe.core.terminal import escape_controls
 
 PEOPLE = "For you"
 
@@ -18,6 +20,7 @@ Device = Annotated[
     str | None,
     typer.Option(
         envvar="TRAJPROBE_DEVICE",
+        callback=check_device,
         show_default=False,
         help="cpu, cuda, cuda:1, …; cuda where there is one.",
     ),
@@ -205,4 +208,4 @@ def study_show(
 
 def _say(message: str | None) -> None:
     if message:
-        typer.echo(message)
+        typer.echo(escape_controls(message))

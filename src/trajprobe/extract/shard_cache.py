@@ -98,7 +98,7 @@ class ShardCache:
                     shards.append((status.st_mtime, status.st_size, path))
                 elif SCRATCH_FOLDER.fullmatch(name) and time.time() - status.st_mtime > ABANDONED:
                     shutil.rmtree(path, ignore_errors=True)  # which refuses a link
-        excess = sum(size for _, size, _ in shards) - _limit()
+        excess = sum(size for _, size, _ in shards) - cache_limit()
         for _, size, path in sorted(shards):
             if excess <= 0:
                 return
@@ -127,7 +127,7 @@ def _fits(array: np.ndarray, shape: tuple[int | None, ...], dtype: DTypeLike) ->
     return fits and array.dtype == dtype and bool(np.isfinite(array).all())
 
 
-def _limit() -> float:
+def cache_limit() -> float:
     """Bytes that the cache may hold. Raises UserError if TRAJPROBE_CACHE_LIMIT is not a number of gigabytes."""
     text = os.environ.get("TRAJPROBE_CACHE_LIMIT") or str(LIMIT)
     try:
