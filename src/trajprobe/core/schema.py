@@ -5,6 +5,7 @@ A mistake in a file becomes one line that names the file, the key, what was requ
 
 import difflib
 import re
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,8 @@ NonNegative = Annotated[Number, Field(ge=0)]
 Fraction = Annotated[Number, Field(gt=0, lt=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveInt = Annotated[int, Field(ge=1)]
+Some = Annotated[int, Field(ge=1, le=1000)]  # of what each costs a fit or more
+Draws = Annotated[int, Field(ge=100, le=100_000)]  # of a bootstrap, all in memory at once
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Range = Annotated[list[Number], Field(min_length=2, max_length=2), AfterValidator(_is_ordered)]
 IntRange = Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_is_ordered)]
@@ -134,8 +137,10 @@ def load(schema: type[Schema], path: Path | str) -> Schema:
         raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {error}") from None
+    except RecursionError:
+        raise UserError(f"{path}: not valid YAML: lists or sections are nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a whole number that cannot be one
+        raise UserError(f"{path}: not valid YAML: {str(error).partition('; use sys.')[0]}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected keys and values, got {_kind(content)}")
     return validate(schema, content, str(path))
@@ -236,7 +241,7 @@ def _requirement(error: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = reprlib.repr(value) if isinstance(value, list | dict) else repr(value)  # aliases can be a bomb
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
