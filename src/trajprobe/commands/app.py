@@ -173,6 +173,19 @@ def tidy() -> None:
     _say(command.run(params.encoders, params.baselines))
 
 
+@tools.command(rich_help_panel=PEOPLE)
+def doctor(
+    fix: Annotated[bool, typer.Option("--fix", help="Remove what no living process uses.")] = False,
+) -> None:
+    """Where this runs, which remotes answer, and what killed processes left: stale locks, half-written outputs.
+
+    Says what is safe to remove. Ends with 1 if anything is left over.
+    """
+    from trajprobe.commands import doctor as command
+
+    command.run(fix)
+
+
 study_app = typer.Typer(no_args_is_help=True, help="Several experiments that together answer a question.")
 tools.add_typer(study_app, name="study", rich_help_panel=PEOPLE)
 StudyFile = Annotated[
