@@ -186,6 +186,42 @@ def doctor(
     command.run(fix)
 
 
+cache_app = typer.Typer(help="What TRAJPROBE_CACHE holds: finished shards of features, and downloads.")
+tools.add_typer(cache_app, name="cache", rich_help_panel=PEOPLE)
+
+
+@cache_app.callback(invoke_without_command=True)
+def cache(context: typer.Context) -> None:
+    """What TRAJPROBE_CACHE holds: finished shards of features, and downloads. Without a command: lists it."""
+    if context.invoked_subcommand is None:
+        from trajprobe.commands import cached
+
+        cached.show_cache()
+
+
+@cache_app.command(name="verify")
+def cache_verify() -> None:
+    """Read every shard and every download, and compare their digests."""
+    from trajprobe.commands import cached
+
+    _say(cached.verify_cache())
+
+
+@cache_app.command(name="prune")
+def cache_prune(
+    limit: Annotated[
+        float | None,
+        typer.Option(min=0, help="Gigabytes of shards to keep; TRAJPROBE_CACHE_LIMIT if left out."),
+    ] = None,
+    downloads: Annotated[bool, typer.Option("--downloads", help="Also remove all downloads.")] = False,
+    damaged: Annotated[bool, typer.Option("--damaged", help="Also remove what is damaged.")] = False,
+) -> None:
+    """Remove the least recently used shards beyond the limit. Everything can be made or fetched again."""
+    from trajprobe.commands import cached
+
+    _say(cached.prune_cache(limit, downloads, damaged))
+
+
 study_app = typer.Typer(no_args_is_help=True, help="Several experiments that together answer a question.")
 tools.add_typer(study_app, name="study", rich_help_panel=PEOPLE)
 StudyFile = Annotated[
