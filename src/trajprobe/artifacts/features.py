@@ -8,6 +8,7 @@ of random initialisations; those of the controls are `control/<name>` (N, D). Th
     seeds       of the R random initialisations
     weights     SHA-256 of the pretrained weights
     card        the encoder's card; provenance: the record that `fetch` made of its weights
+    environment what decides the last digits: libraries, vector instructions, threads, device (see core/machine.py)
     order       {"pretrained" or "random": {"<layer>/<pooling>": {disorder: ratio}}}: the sensitivity to frame order
 
 It is stored under a single key of the safetensors header, so that no byte depends on the order of a hash map, beside a
@@ -26,7 +27,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from trajprobe.core.errors import UserError
-from trajprobe.core.tensor_file import check_tensor_file, create_tensor_file
+from trajprobe.core.tensor_file import LONGEST_HEADER, check_tensor_file, create_tensor_file
 
 METADATA = "trajprobe"  # the one key of the safetensors header's metadata
 DISORDERS = ("shuffled", "reversed", "static")  # how frames are rearranged (see extract/order_sensitivity.py)
@@ -80,6 +81,17 @@ def read_features(path: Path) -> FeatureFile:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({error})"
         raise UserError(f"{path}: {reason}; `dvc repro` makes it again") from None
     return FeatureFile(arrays, metadata)
+
+
+def read_features_metadata(path: Path) -> dict[str, Any]:
+    """The metadata alone, unchecked; empty if there is no such file, or it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.read(min(int.from_bytes(file.read(8), "little"), LONGEST_HEADER)))
+        found = json.loads(header["__metadata__"][METADATA])
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def is_blind(ratios: Mapping[str, float]) -> bool:

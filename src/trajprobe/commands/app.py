@@ -186,6 +186,17 @@ def doctor(
     command.run(fix)
 
 
+@tools.command(rich_help_panel=PEOPLE)
+def verify() -> None:
+    """Run every stage once more in a copy, and compare with dvc.lock: identical, close, or different.
+
+    As slow as the first run, since nothing is taken from a cache but downloads. Nothing in the project changes.
+    """
+    from trajprobe.commands import verify as command
+
+    command.run()
+
+
 cache_app = typer.Typer(help="What TRAJPROBE_CACHE holds: finished shards of features, and downloads.")
 tools.add_typer(cache_app, name="cache", rich_help_panel=PEOPLE)
 
