@@ -80,7 +80,7 @@ def no_room(job: int) -> int:
 
 
 def test_a_killed_worker_is_one_line() -> None:
-    with pytest.raises(UserError, match="a worker process was killed.*TRAJPROBE_WORKERS=1"):
+    with pytest.raises(UserError, match=r"a worker process was killed.*TRAJPROBE_WORKERS=1"):
         list(parallel_map(die, range(5), 2))
     assert list(parallel_map(work, range(3), 2)) == [0, 1, 4]  # the next call has new workers
 

@@ -24,6 +24,8 @@ from trajprobe.trajectories.sources.text_table import LARGEST, open_text, read_t
 # Names of a time column, without regard to case and blanks; the first found counts.
 TIMES = ("t", "time", "timestamp", "time_s", "time(s)", "seconds", "position_t", "frame", "frames")
 NAMES = ("label", "group", "split")  # that all rows of an item share
+IF_REAL = "refused; if all of it is real, save the table without compression"
+LEAST_CELL = 8  # bytes of a cell in memory
 LONGEST_CELL = 1000  # bytes of a number or a time
 
 Load = Callable[[Sequence[int]], pa.Table]  # the columns at some positions
@@ -60,18 +62,21 @@ def read_parquet(path: Path, columns: Sequence[str]) -> pa.Table:
 
     Raises UserError if the file cannot be read, or unpacks to far more than its size.
     """
-    limit = max(LARGEST, 200 * path.stat().st_size)
+    size = path.stat().st_size
+    limit = max(LARGEST, 200 * size)
     parts, held = [], 0
     try:
         with pq.ParquetFile(path) as file:
             texts = [field.name for field in file.schema_arrow if _is_text(field.type)]
         with pq.ParquetFile(path, read_dictionary=texts) as file:
             schema = pa.schema([file.schema_arrow.field(name) for name in columns])
+            if file.metadata.num_rows * LEAST_CELL * len(columns) > limit:
+                raise UserError(f"{path}: has {file.metadata.num_rows} rows in {size} bytes; {IF_REAL}")
             for batch in file.iter_batches(columns=list(columns)):
                 parts.append(pa.table(batch).select(columns))
                 held += batch.nbytes
                 if held > limit:
-                    raise UserError(f"{path}: unpacks to more than {limit} bytes; refused")
+                    raise UserError(f"{path}: unpacks to more than {limit} bytes; {IF_REAL}")
         return pa.concat_tables(parts or [schema.empty_table()]).unify_dictionaries().combine_chunks()
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path}: cannot be read as a table ({error})") from None
