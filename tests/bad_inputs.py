@@ -143,7 +143,7 @@ def params(**changes: Any) -> Callable[[], None]:
 
 
 def more_params(line: str) -> Callable[[], None]:
-    return lambda: paths.PARAMS.write_text(f"{paths.PARAMS.read_text()}\n{line}\n") and None
+    return lambda: paths.PARAMS.write_text(f"{line}\n{paths.PARAMS.read_text()}") and None
 
 
 def damaged(path: Path, write: Callable[[Path], None], place: int) -> Callable[[], None]:

@@ -19,7 +19,7 @@ from rich.text import Text
 from trajprobe.commands.listing import console
 from trajprobe.core import files, paths
 from trajprobe.core.errors import UserError
-from trajprobe.download.cache import read_record
+from trajprobe.download.cache import read_digest_record
 from trajprobe.extract.shard_cache import ShardCache, cache_limit
 
 RECORD, LOCK, PART = ".digest.json", ".lock", ".part"  # endings beside a download
@@ -74,7 +74,7 @@ def verify_cache() -> str:
     downloads = [download for download in _downloads() if download.whole]
     for download in downloads:
         try:
-            if read_record(download.path).get("sha256") != files.sha256(download.path):
+            if read_digest_record(download.path).get("sha256") != files.sha256(download.path):
                 damaged.append(download.path)
         except UserError:
             damaged.append(download.path)
@@ -123,13 +123,13 @@ def _downloads() -> Iterator[CachedDownload]:
         source = ""
         if whole:
             with contextlib.suppress(UserError):
-                source = str(read_record(path).get("source", ""))
+                source = str(read_digest_record(path).get("source", ""))
         yield CachedDownload(path, path.stat().st_size, source, whole)
 
 
 def _fits_record(path: Path) -> bool:
     with contextlib.suppress(UserError):
-        return read_record(path).get("sha256") == files.sha256(path)
+        return read_digest_record(path).get("sha256") == files.sha256(path)
     return False
 
 

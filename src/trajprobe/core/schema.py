@@ -20,11 +20,11 @@ from trajprobe.core.errors import UserError
 NAME = "^[a-z0-9_]+$"
 COLOUR = "^#[0-9a-fA-F]{6}$"
 SHA256 = "^[0-9a-f]{64}$"
+ADDRESS = r"^https?://[^/@\s]+(/\S*)?$"  # without a name and password: cards are shared
 PACKAGE = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"  # PEP 508; pip cannot take it for an option
 TIME_UNIT = r"^(s|ms|us|ns|min|h|frames|(0*[1-9][0-9]*(\.[0-9]+)?|0+\.0*[1-9][0-9]*)fps)$"
 GAPS = "^(refuse|interpolate(:[1-9][0-9]*)?|split|strokes)$"
 FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"
-ADDRESS = "^https?://"
 VERSION = (  # PEP 440, in its canonical form
     r"^([0-9]+!)?[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?(\+[a-z0-9]+(\.[a-z0-9]+)*)?$"
 )
@@ -70,6 +70,7 @@ Name = Annotated[str, Field(pattern=NAME)]
 Names = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(is_unique)]
 Sha256 = Annotated[str, Field(pattern=SHA256)]
 YAxis = Literal["up", "down"]  # where y points, on the picture of a 2-D path
+Address = Annotated[str, Field(pattern=ADDRESS)]
 Colour = Annotated[str, Field(pattern=COLOUR)]
 
 
@@ -102,7 +103,7 @@ PATTERNS = {
     TIME_UNIT: "one of s, ms, us, ns, min, h, frames, or a rate of more than 0 such as 30fps",
     GAPS: "one of refuse, interpolate, interpolate:N (with N of 1 or more), split, strokes",
     FILE_NAME: "the name of a file beside the card, of letters, digits, and . _ + -",
-    ADDRESS: "an address that begins with http:// or https://",
+    ADDRESS: "an address that begins with http:// or https:// and has no password (~/.netrc may have it)",
 }
 REQUIREMENTS = {
     "int_type": "a whole number",

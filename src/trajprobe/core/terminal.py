@@ -7,6 +7,7 @@ every encoding: a character that the encoding lacks becomes a similar one.
 
 import codecs
 import os
+import re
 import sys
 import unicodedata
 from io import TextIOWrapper
@@ -46,6 +47,11 @@ def escape_controls(text: str) -> str:
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
     return "".join(_escaped(mark) if unicodedata.category(mark) in HIDDEN else mark for mark in text)
+
+
+def without_password(text: str) -> str:
+    """`text` with the name and the password in its addresses hidden."""
+    return re.sub(r"(://)[^/@\s]+@", r"\1***@", text)
 
 
 def _escaped(mark: str) -> str:

@@ -175,4 +175,3 @@ def _plain_part(part: str) -> str:
     if number is not None:
         return number[2].lstrip("0") or "0"
     return NETWORK.sub("", ENDING.sub("", part)) or part
-
