@@ -242,7 +242,7 @@ def _params() -> Iterator[BadInput]:
         ("a tag that would run code", more_params("other: !!python/object/apply:os.system [ls]")),
         ("`l2_grid.count` of a billion", params(probe__l2_grid__count=10**9)),
         ("`split_halves` of a billion", params(probe__split_halves=10**9)),
-        ("`bootstrap` of a billion", params(compare__bootstrap=10**9)),
+        ("`bootstrap` of a billion", params(analyse__bootstrap=10**9)),
         ("`random_inits` of a billion", params(extract__random_inits=10**9)),
         ("`draws` of a billion", params(analyse__draws=10**9)),
         ("`orders` of a billion", params(analyse__orders=10**9)),

@@ -17,11 +17,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from trajprobe.artifacts.encoder_card import FileWeights, load_encoder_card
 from trajprobe.artifacts.features import read_features_metadata
 from trajprobe.commands.experiments import failure, find_project, project_copy, reserved, run_dvc
 from trajprobe.commands.listing import console
 from trajprobe.commands.output_differences import compare_outputs
+from trajprobe.commands.study import weights_files
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.machine import differences, environment
@@ -48,12 +48,10 @@ def run() -> None:
     params = load_params()
     project = find_project(Path.cwd())
     old = _outputs(project.folder / LOCK)
-    cards = [load_encoder_card(name) for name in params.encoders]
-    weights = [Path(card.weights.file) for card in cards if isinstance(card.weights, FileWeights)]
     cache = paths.cache_folder()
     with (
         reserved(project) as lock,
-        project_copy(project, [file for file in weights if not file.is_absolute()]) as (_, folder),
+        project_copy(project, weights_files(params)) as (_, folder),
         tempfile.TemporaryDirectory() as scratch,
     ):
         (cache / "downloads").mkdir(parents=True, exist_ok=True)
