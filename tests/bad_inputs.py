@@ -248,6 +248,7 @@ def _params() -> Iterator[BadInput]:
         ("`orders` of a billion", params(analyse__orders=10**9)),
         ("`hidden` of a billion", params(analyse__hidden=10**9)),
         ("`epochs` of a billion", params(analyse__epochs=10**9)),
+        ("`kernels` of a billion", params(baseline__multirocket__kernels=10**9)),
         ("`confidence` that rounds to 1", params(compare__confidence=0.9999999999999999)),
         ("a source without a card", params(source="synthetik")),
     ):
