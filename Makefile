@@ -9,7 +9,7 @@ export PATH := $(BIN):$(PATH)
 
 .PHONY: run test lint install
 run: install
-	dvc repro
+	@dvc repro || { echo "If this was no mistake of yours, \`trajprobe doctor\` looks for what a killed run left behind." >&2; exit 1; }
 	@trajprobe show
 
 test: lint

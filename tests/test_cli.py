@@ -150,3 +150,49 @@ def test_show_without_a_result_says_what_to_run(tmp_path: Path, monkeypatch: pyt
     result = CliRunner().invoke(cli.app, ["show"])
     assert isinstance(result.exception, UserError)
     assert "dvc repro" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")]
+)
+def test_too_little_memory_is_one_line(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_of(monkeypatch, error) == 1
+    assert "not enough memory" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_had_enough_is_no_error() -> None:
+    """As in `trajprobe families | head -1`: the code of the signal that ends other programs then, and no word."""
+    done = subprocess.run(
+        f"{sys.executable} -c 'from trajprobe.cli import main; main()' families | true; echo ${{PIPESTATUS[0]}}",
+        cwd=ROOT,
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("141\n", "")
+
+
+def test_closed_streams_are_no_error() -> None:
+    run = f"{sys.executable} -c 'from trajprobe.cli import main; main()' families >&- 2>&-"
+    assert subprocess.run(run, cwd=ROOT, shell=True, check=False).returncode == 0
+
+
+def test_a_pipe_that_breaks_inside_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(**_: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    from trajprobe.commands import show
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(show, "run", run)
+    monkeypatch.setattr(sys, "argv", ["trajprobe", "show"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 1
+    assert "broke" in capsys.readouterr().err

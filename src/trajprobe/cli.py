@@ -5,19 +5,27 @@ commands so that `trajprobe --help` and the light stages start fast.
 """
 
 import errno
+import os
+import select
+import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from trajprobe.commands.app import Device, tools
+from trajprobe.commands.environment import check_environment
 from trajprobe.core.errors import UserError
+from trajprobe.core.terminal import escape_controls, prepare_output
 
 if TYPE_CHECKING:
     from trajprobe.params import Params
 
 STAGES = "Stages (run by dvc repro)"
+OUT_OF_MEMORY = (
+    "not enough memory; close other programs, or set TRAJPROBE_WORKERS=1 and a smaller TRAJPROBE_BATCH"
+)
 
 app = typer.Typer(
     name="trajprobe",
@@ -33,7 +41,8 @@ app = typer.Typer(
 
 
 @app.callback()
-def _at_the_root() -> None:
+def _start(context: typer.Context) -> None:
+    check_environment(context)
     if Path("params.yaml").is_file():
         return
     for folder in Path.cwd().parents:
@@ -220,19 +229,27 @@ def _params() -> "Params":
 
 def _say(message: str | None) -> None:
     if message:
-        typer.echo(message)
+        typer.echo(escape_controls(message))
 
 
 def main() -> None:
     """Entry point: a mistake the user can fix ends in one line on stderr and exit code 1."""
+    prepare_output()
+    stdout = os.fstat(1)
     try:
         sys.exit(app(standalone_mode=False))
     except UserError as error:
         _fail(str(error))
     except typer.BadParameter as error:  # also of an option that was given as a TRAJPROBE_* variable
-        _fail(" ".join(error.format_message().split()))
+        _fail(error.format_message())
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # typer turns it into a silent exit
+            _broken_pipe(stdout)
+        raise
+    except MemoryError:
+        _fail(OUT_OF_MEMORY)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise
@@ -242,12 +259,29 @@ def main() -> None:
         )
     except Exception as error:
         show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+        if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):  # torch's
+            _fail(OUT_OF_MEMORY)
         if show is None or code is None:
             raise
         show()  # typer's own: an unknown command or option
         sys.exit(code)
 
 
-def _fail(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr)
+def _broken_pipe(stdout: os.stat_result) -> NoReturn:
+    """Whoever read stdout has had enough, as in `trajprobe show | head -1`; or a process of ours died.
+
+    stdout: what it was at the start. rich puts /dev/null in the place of a pipe that nobody reads.
+    """
+    pipe = select.poll()
+    pipe.register(1, 0)
+    if pipe.poll(0) or not os.path.samestat(os.fstat(1), stdout):
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), 1
+        )  # else Python complains when it flushes once more at its end
+        sys.exit(128 + signal.SIGPIPE)
+    _fail("the connection to another process broke, which was probably killed for want of memory; run again")
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {escape_controls(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(1)

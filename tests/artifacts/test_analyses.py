@@ -1,5 +1,6 @@
 """data/analyses/<encoder>.json: it is read as it was written, and any other file is refused with one line."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -23,15 +24,23 @@ def test_a_file_is_read_as_it_was_written_but_for_rounding(tmp_path: Path) -> No
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "first.json").read_bytes()
 
 
+def signed(**changes: object) -> str:
+    """The file with these changes, and a digest that fits them."""
+    content = {**CONTENT, **changes}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return json.dumps({**content, "sha256": digest})
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
         (None, "is missing"),
-        ("{", "cannot be read"),
-        ("[]", "does not hold the analyses of e"),
-        (json.dumps(CONTENT | {"encoder": "other"}), "does not hold the analyses of e"),
-        (json.dumps(CONTENT | {"seeds": None}), "seeds: .*number"),
-        (json.dumps(CONTENT | {"confidence": float("nan")}), "confidence: .*finite number"),
+        ("{", "is damaged"),
+        ("[]", "is damaged"),
+        (json.dumps(CONTENT), "is damaged"),
+        (signed(encoder="other"), "does not hold the analyses of e"),
+        (signed(seeds=None), "seeds: .*number"),
+        (signed(confidence=float("nan")), "confidence: .*finite number"),
     ],
 )
 def test_another_file_is_one_line_with_its_remedy(

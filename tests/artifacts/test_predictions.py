@@ -98,5 +98,5 @@ def test_a_missing_or_broken_file_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"p\.parquet: is missing; run `dvc repro`"):
         read_predictions(tmp_path / "p.parquet")
     (tmp_path / "p.parquet").write_bytes(b"PAR1 no")
-    with pytest.raises(UserError, match="cannot be read as predictions"):
+    with pytest.raises(UserError, match="is damaged"):
         read_predictions(tmp_path / "p.parquet")

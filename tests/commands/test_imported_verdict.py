@@ -29,7 +29,6 @@ TINY = {
     "probe.inner_folds": 2,
     "probe.split_halves": 4,
     "probe.l2_grid.count": 2,
-    "compare.bootstrap": 100,
 }
 
 

@@ -42,7 +42,7 @@ GIVEN = {
 def test_an_option_is_a_key_of_the_card(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(importing, "run", lambda *args, **rest: calls.append((args, rest)))
+    monkeypatch.setattr(importing, "run", lambda *args, **rest: calls.append((args, rest)) or "")
     arguments = ["import", "a.csv", "--name", "mine", "--labels", "who.csv", *text.split()]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0

@@ -348,7 +348,7 @@ def test_an_encoder_that_a_command_makes_has_no_card_before(calls: Path) -> None
     Path("models/made/card.yaml").write_text(re.sub(r"(?m)^(  sha256: .*\n)", rf"\1{seen}", card))
     git("add", "models/made")
     assert study.run(PATH).startswith("1 run")
-    assert [str(path) for path in study._weights_files(study.params_of(PATH, load_study(PATH), "two"))] == [
+    assert [str(path) for path in study.weights_files(study.params_of(PATH, load_study(PATH), "two"))] == [
         "models/made/encoder.safetensors",
         "models/made/seen.txt",
     ]

@@ -1,5 +1,8 @@
 """Parallel work: results in order for any number of workers, the error of a job, no worker left behind by a kill."""
 
+import errno
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -64,3 +67,24 @@ def _until(true: Callable[[], bool]) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("not within half a minute")
+
+
+def die(job: int) -> int:
+    if job == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return job
+
+
+def no_room(job: int) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_killed_worker_is_one_line() -> None:
+    with pytest.raises(UserError, match=r"a worker process was killed.*TRAJPROBE_WORKERS=1"):
+        list(parallel_map(die, range(5), 2))
+    assert list(parallel_map(work, range(3), 2)) == [0, 1, 4]  # the next call has new workers
+
+
+def test_no_room_for_the_arrays_of_workers_is_one_line() -> None:
+    with pytest.raises(UserError, match="do not fit into shared memory and the temporary folder"):
+        list(parallel_map(no_room, range(3), 2))

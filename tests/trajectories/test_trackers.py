@@ -1,6 +1,7 @@
 """The output of every tracker, written in its own layout from known paths, reads back to those paths, with the times
 that they were given (oracle: the paths before they were written, also by hand in `test_the_published_layouts`)."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,16 @@ def test_the_mean_takes_the_keypoints_that_are_present(tmp_path: Path) -> None:
     check(parsed, [mean], 1.0)
 
 
+def test_triangulated_keypoints_have_three_coordinates(tmp_path: Path) -> None:
+    path = made.walk(5, 3)
+    rows = [f"{frame},{x},{y},{z}" for frame, (x, y, z) in enumerate(path.tolist())]
+    head = ["scorer,DLC_3D,DLC_3D,DLC_3D", "bodyparts,nose,nose,nose", "coords,x,y,z"]
+    (tmp_path / "a.csv").write_text("\n".join([*head, *rows, ""]))
+    parsed = read(tmp_path / "a.csv", count=1)
+    check(parsed, [path], 1.0)
+    assert "coordinates: in the units of the calibration" in parsed.notes
+
+
 def test_each_mistake_in_deeplabcut_is_one_clear_line(tmp_path: Path) -> None:
     path = made.poses(tmp_path / "a.csv", {"m": {"nose": made.walk(4)}})
     text = path.read_text()
@@ -237,6 +248,12 @@ def test_the_analysis_file_of_sleap(tmp_path: Path) -> None:
     one = made.analysis_h5(tmp_path / "b.h5", {"": {"head": made.walk(5)}})
     check(read(one, count=1), [made.walk(5)], 1.0, ["000000"])
     refused(r"tracks 2 keypoints \(head, thorax\)", path)
+
+
+def test_hdf5_files_need_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    refused("need the package h5py; install it by `pip install -c constraints.txt h5py`", tmp_path / "a.h5")
 
 
 def test_hdf5_files_that_are_not_to_be_read(tmp_path: Path) -> None:
@@ -436,6 +453,8 @@ def test_labels_come_from_folders_names_or_a_table(tmp_path: Path) -> None:
         tmp_path / "in/walk",
         own_labels=True,
     )
+    with pytest.raises(UserError, match="required a label_from of folder or name:'REGEX'"):
+        read(tmp_path / "in", label_from="key:class")
     path = made.spots(tmp_path / "s.csv", WALKS)
     refused(r"columns id and label \(ids are 0, 7, 12", path, own_labels=True)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from trajprobe.core.schema import PositiveInt, Section, Seed
+from trajprobe.core.schema import Draws, PositiveInt, Section, Seed, Some
 
 
 def _is_ascending(counts: list[int]) -> list[int]:
@@ -14,7 +14,7 @@ def _is_ascending(counts: list[int]) -> list[int]:
     return counts
 
 
-Ascending = Annotated[list[PositiveInt], Field(min_length=1), AfterValidator(_is_ascending)]
+Ascending = Annotated[list[PositiveInt], Field(min_length=1, max_length=100), AfterValidator(_is_ascending)]
 
 
 class AnalyseParams(Section):
@@ -22,16 +22,16 @@ class AnalyseParams(Section):
 
     label_efficiency: bool
     labels: Ascending
-    draws: Annotated[int, Field(ge=2)]
-    bootstrap: Annotated[int, Field(ge=100)]
+    draws: Annotated[int, Field(ge=2, le=1000)]
+    bootstrap: Draws
     description_length: bool
-    orders: PositiveInt
+    orders: Some
     selectivity: bool
     knn: bool
     neighbours: Ascending
     mlp: bool
-    hidden: PositiveInt
+    hidden: Annotated[int, Field(ge=1, le=16_384)]
     attentive: bool
-    heads: PositiveInt
-    epochs: PositiveInt
+    heads: Some
+    epochs: Annotated[int, Field(ge=1, le=100_000)]
     seed: Seed

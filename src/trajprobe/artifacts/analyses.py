@@ -4,6 +4,7 @@ The stage builds these objects and the figures read them. An analysis that was s
 None here; the page then does not mention it.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from trajprobe.core.errors import UserError
 from trajprobe.core.files import write_json
 from trajprobe.core.schema import Interval, Number, PositiveInt, Section, validate
 
+DIGEST = "sha256"  # key of the digest of all other keys
 DIGITS = 6  # after the point: rounding in the last bit of a sum changes no byte of the file
 
 
@@ -104,7 +106,8 @@ class Analyses(Section):
 
 def write_analyses(path: Path, analyses: Analyses) -> None:
     """Write JSON in which every number has at most DIGITS digits after the point."""
-    write_json(path, _rounded(analyses.model_dump()))
+    content = _rounded(analyses.model_dump())
+    write_json(path, {**content, DIGEST: _digest(content)})
 
 
 def read_analyses(path: Path, encoder: str) -> Analyses:
@@ -112,15 +115,22 @@ def read_analyses(path: Path, encoder: str) -> Analyses:
     remedy = f"run `dvc repro analyse@{encoder}`"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+        if not isinstance(content, dict) or content.pop(DIGEST, None) != _digest(content):
+            raise ValueError("its content is not what was written")
+    except (OSError, ValueError, RecursionError) as error:
+        reason = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({error})"
         raise UserError(f"{path}: {reason}; {remedy}") from None
-    if not isinstance(content, dict) or content.get("encoder") != encoder:
+    if content.get("encoder") != encoder:
         raise UserError(f"{path}: does not hold the analyses of {encoder}; {remedy}")
     try:
         return validate(Analyses, content, str(path))
     except UserError as error:
         raise UserError(f"{error}; {remedy}") from None
+
+
+def _digest(content: Any) -> str:
+    """SHA-256 of the content, however it is spaced."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _rounded(value: Any) -> Any:

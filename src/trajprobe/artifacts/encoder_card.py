@@ -12,6 +12,7 @@ from trajprobe.core.schema import (
     CHOICE,
     PACKAGE,
     VERSION,
+    Address,
     Name,
     Names,
     Positive,
@@ -49,7 +50,7 @@ class HubWeights(Section):
 class UrlWeights(Section):
     """A file at a public address; other keys as above."""
 
-    url: str
+    url: Address
     sha256: Sha256 | None = None
     ema: bool | None = None
     prefix: str | None = None

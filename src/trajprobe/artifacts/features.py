@@ -8,9 +8,11 @@ of random initialisations; those of the controls are `control/<name>` (N, D). Th
     seeds       of the R random initialisations
     weights     SHA-256 of the pretrained weights
     card        the encoder's card; provenance: the record that `fetch` made of its weights
+    environment what decides the last digits: libraries, vector instructions, threads, device (see core/machine.py)
     order       {"pretrained" or "random": {"<layer>/<pooling>": {disorder: ratio}}}: the sensitivity to frame order
 
-It is stored under a single key of the safetensors header, so that no byte depends on the order of a hash map. The
+It is stored under a single key of the safetensors header, so that no byte depends on the order of a hash map, beside a
+digest of the whole file. The
 file is filled shard by shard, so that the N rows need not be in memory at once.
 """
 
@@ -25,7 +27,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from trajprobe.core.errors import UserError
-from trajprobe.core.tensor_file import create_tensor_file
+from trajprobe.core.tensor_file import LONGEST_HEADER, check_tensor_file, create_tensor_file
 
 METADATA = "trajprobe"  # the one key of the safetensors header's metadata
 DISORDERS = ("shuffled", "reversed", "static")  # how frames are rearranged (see extract/order_sensitivity.py)
@@ -53,7 +55,7 @@ def create_features(
     """
     described = {METADATA: json.dumps(metadata, sort_keys=True, allow_nan=False)}
     arrays = {name: ("float32", shape) for name, shape in shapes.items()}
-    with create_tensor_file(path, arrays, described) as write:
+    with create_tensor_file(path, arrays, described, checked=True) as write:
 
         def put(name: str, first: int, rows: np.ndarray) -> None:
             write(name, first * shapes[name][-1], rows)
@@ -71,12 +73,25 @@ def write_features(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str
 def read_features(path: Path) -> FeatureFile:
     """Raises UserError if the file is missing or damaged."""
     try:
+        check_tensor_file(path)
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
             metadata = json.loads((file.metadata() or {})[METADATA])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as features ({error}); `dvc repro` makes it again") from None
+        reason = "is missing" if isinstance(error, FileNotFoundError) else f"is damaged ({error})"
+        raise UserError(f"{path}: {reason}; `dvc repro` makes it again") from None
     return FeatureFile(arrays, metadata)
+
+
+def read_features_metadata(path: Path) -> dict[str, Any]:
+    """The metadata alone, unchecked; empty if there is no such file, or it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.read(min(int.from_bytes(file.read(8), "little"), LONGEST_HEADER)))
+        found = json.loads(header["__metadata__"][METADATA])
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def is_blind(ratios: Mapping[str, float]) -> bool:

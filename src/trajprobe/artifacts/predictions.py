@@ -7,7 +7,6 @@ the penalty grid, the metadata of the features, and the results in split halves.
 gives the same bytes.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +14,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from trajprobe.core.errors import UserError
-from trajprobe.core.files import atomic
+from trajprobe.core.parquet_file import create_parquet, read_parquet_metadata, read_row_groups
 
-METADATA = b"trajprobe"
+REMEDY = "run `dvc repro` to make it again"
 NAMES = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
     [
@@ -104,13 +102,12 @@ def write_predictions(path: Path | str, predictions: Predictions) -> None:
         "split_half_counts": predictions.split_half_counts.tolist(),
         "split_half_hits": [arm.split_half_hits.tolist() for arm in predictions.arms],
     }
-    schema = SCHEMA.with_metadata({METADATA: json.dumps(metadata, sort_keys=True, ensure_ascii=False)})
-    with atomic(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    with create_parquet(path, SCHEMA, metadata) as write:
         for arm in predictions.arms:
-            writer.write_table(_table(predictions, arm, schema), row_group_size=arm.fold.size)
+            write(_table(predictions, arm))
 
 
-def _table(predictions: Predictions, own: ArmPredictions, schema: pa.Schema) -> pa.Table:
+def _table(predictions: Predictions, own: ArmPredictions) -> pa.Table:
     repeats, count = own.fold.shape
     n_classes = len(predictions.classes)
 
@@ -138,24 +135,17 @@ def _table(predictions: Predictions, own: ArmPredictions, schema: pa.Schema) -> 
         pa.ListArray.from_arrays(offsets, own.probability.astype(np.float32).ravel()),
         pa.array(own.l2.astype(np.float64).ravel()),
     ]
-    return pa.table(columns, schema=schema)
+    return pa.table(columns, schema=SCHEMA)
 
 
 def read_predictions(path: Path | str) -> Predictions:
-    """Read what `write_predictions` wrote. Raises UserError if the file is missing or not such a file."""
-    try:
-        with pq.ParquetFile(path) as file:
-            metadata = json.loads((file.schema_arrow.metadata or {})[METADATA])
-            tables = [file.read_row_group(number) for number in range(file.num_row_groups)]
-        classes, all_hits = metadata["classes"], metadata["split_half_hits"]
-        counts = _per_half(metadata["split_half_counts"], classes)
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
-        reason = (
-            "is missing"
-            if isinstance(error, FileNotFoundError)
-            else f"cannot be read as predictions ({error})"
-        )
-        raise UserError(f"{path}: {reason}; run `dvc repro` to make it again") from None
+    """Read what `write_predictions` wrote. Raises UserError if the file is missing, damaged, or not such a file."""
+    schema, metadata = read_parquet_metadata(path, REMEDY)
+    if not schema.equals(SCHEMA):
+        raise UserError(f"{path}: is not a file of predictions; {REMEDY}")
+    tables = list(read_row_groups(path, SCHEMA.names, REMEDY))
+    classes, all_hits = metadata["classes"], metadata["split_half_hits"]
+    counts = _per_half(metadata["split_half_counts"], classes)
     first = tables[0]
     repeats = int(first["repeat"][-1].as_py()) + 1
     count = len(first) // repeats

@@ -13,10 +13,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_va
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.schema import (
-    ADDRESS,
     FILE_NAME,
     GAPS,
     TIME_UNIT,
+    Address,
     Name,
     NonNegativeInt,
     Number,
@@ -64,7 +64,7 @@ class SourceFile(Section):
     """One file: the name of a file beside the card, or a public address. split: the part that the whole file is."""
 
     file: Annotated[str, Field(pattern=FILE_NAME)] | None = None
-    url: Annotated[str, Field(pattern=ADDRESS)] | None = None
+    url: Address | None = None
     sha256: Sha256 | None = None
     split: Split | None = None
 

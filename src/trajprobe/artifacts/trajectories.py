@@ -3,13 +3,12 @@
 One row per item: `item_id`, `label`, `group`, `split`, `time`, `points`, and `stroke` if any path has several strokes,
 between which the pen was lifted. Items with a ready-made clip, which `render` resizes instead of drawing the path, have
 the columns `clip`, where it is, `frames`, their number, and `clip_sha256`, the digest of its content. If such items
-have no path there is no column `points`, and `time` holds the instants of the clip's frames. The metadata contain, as
-one JSON text, the order of the classes, the name of the source, the digest of its content, which way y points, and how
-the values of ready-made clips are scaled. Writing the same set twice gives the same bytes.
+have no path there is no column `points`, and `time` holds the instants of the clip's frames. The metadata contain the
+order of the classes, the name of the source, the digest of its content, which way y points, and how the values of
+ready-made clips are scaled. Writing the same set twice gives the same bytes, and reading notices damage.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +16,15 @@ from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from trajprobe.core.errors import UserError
-from trajprobe.core.files import atomic
+from trajprobe.core.parquet_file import create_parquet, read_parquet_metadata, read_row_groups
 from trajprobe.core.schema import YAxis
 
 # Most points in a row group of several paths: bounds the memory that writing takes, and keeps the 32-bit offsets of
 # lists far from their limit.
 POINTS_AT_ONCE = 2**21
-METADATA = b"trajprobe"
+REMEDY = "`dvc repro trajectories` writes it"
 NAMES = ("item_id", "label", "group", "split")
 OPTIONAL = {
     "points": pa.list_(pa.list_(pa.float32())),
@@ -118,10 +116,8 @@ def write_trajectories(trajectories: TrajectorySet, path: Path | str) -> None:
         *(["stroke"] if strokes is not None else []),
         *(OF_CLIPS if clips is not None else []),
     ]
-    schema = _schema(optional).with_metadata(
-        {METADATA: json.dumps(described, sort_keys=True, ensure_ascii=False)}
-    )
-    with atomic(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    schema = _schema(optional)
+    with create_parquet(path, schema, described) as write:
         for rows in _row_groups(trajectories.times):
             columns = [
                 pa.array(trajectories.item_ids[rows], pa.string()),
@@ -138,18 +134,17 @@ def write_trajectories(trajectories: TrajectorySet, path: Path | str) -> None:
                     pa.array(clips.frames[rows], pa.int32()),
                     pa.array(clips.digests[rows], pa.string()),
                 ]
-            writer.write_table(pa.table(columns, schema=schema), row_group_size=rows.stop - rows.start)
+            write(pa.table(columns, schema=schema))
 
 
 def read_trajectories(path: Path | str) -> TrajectorySet:
     """Read what `write_trajectories` wrote.
 
-    Raises UserError if the file is missing, is not such a file, or its items are clips without paths (`read_items`
-    reads those).
+    Raises UserError if the file is missing, damaged, is not such a file, or its items are clips without paths
+    (`read_items` reads those).
     """
-    file, described = _open(path)
-    if "points" not in file.schema_arrow.names:
-        file.close()
+    schema, described = _describe(path)
+    if "points" not in schema.names:
         raise UserError(
             f"{path}: its items are ready-made clips without trajectories, which are required here; import a source "
             "with trajectories, or set another `source` in params.yaml"
@@ -161,22 +156,21 @@ def read_trajectories(path: Path | str) -> TrajectorySet:
     places: list[str] = []
     frames: list[int] = []
     digests: list[str] = []
-    with file:
-        for group in range(file.num_row_groups):
-            table = file.read_row_group(group).combine_chunks()
-            for name, column in names.items():
-                column.extend(table[name].to_pylist())
-            clocks, paths = table["time"].chunk(0), table["points"].chunk(0)
-            times += _split(clocks.flatten().to_numpy(), clocks)
-            inner = paths.flatten()
-            points += _split(inner.flatten().to_numpy().reshape(len(inner), -1), paths)
-            if "stroke" in table.column_names:
-                numbers = table["stroke"].chunk(0)
-                strokes += _split(numbers.flatten().to_numpy(), numbers)
-            if "clip" in table.column_names:
-                places += table["clip"].to_pylist()
-                frames += table["frames"].to_pylist()
-                digests += table["clip_sha256"].to_pylist()
+    for group in read_row_groups(path, schema.names, REMEDY):
+        table = group.combine_chunks()
+        for name, column in names.items():
+            column.extend(table[name].to_pylist())
+        clocks, paths = table["time"].chunk(0), table["points"].chunk(0)
+        times += _split(clocks.flatten().to_numpy(), clocks)
+        inner = paths.flatten()
+        points += _split(inner.flatten().to_numpy().reshape(len(inner), -1), paths)
+        if "stroke" in table.column_names:
+            numbers = table["stroke"].chunk(0)
+            strokes += _split(numbers.flatten().to_numpy(), numbers)
+        if "clip" in table.column_names:
+            places += table["clip"].to_pylist()
+            frames += table["frames"].to_pylist()
+            digests += table["clip_sha256"].to_pylist()
     return TrajectorySet(
         item_ids=names["item_id"],
         labels=names["label"],
@@ -195,10 +189,9 @@ def read_trajectories(path: Path | str) -> TrajectorySet:
 
 def read_items(path: Path | str) -> Items:
     """Read the items without their paths. Raises UserError as `read_trajectories` does."""
-    file, described = _open(path)
-    has_clips, has_paths = (name in file.schema_arrow.names for name in ("clip", "points"))
-    with file:
-        table = file.read(columns=[*NAMES, *(OF_CLIPS if has_clips else [])])
+    schema, described = _describe(path)
+    has_clips, has_paths = (name in schema.names for name in ("clip", "points"))
+    table = pa.concat_tables(read_row_groups(path, [*NAMES, *(OF_CLIPS if has_clips else [])], REMEDY))
     found = {name: table[name].to_pylist() for name in table.column_names}
     clips = None
     if has_clips:
@@ -209,20 +202,13 @@ def read_items(path: Path | str) -> Items:
     )
 
 
-def _open(path: Path | str) -> tuple[pq.ParquetFile, dict]:
-    """The open file and its metadata."""
-    try:
-        file = pq.ParquetFile(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        reason = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read as Parquet"
-        raise UserError(f"{path}: {reason}; `dvc repro trajectories` writes it") from None
-    written = (file.schema_arrow.metadata or {}).get(METADATA)
-    optional = [name for name in OPTIONAL if name in file.schema_arrow.names]
-    is_set = file.schema_arrow.equals(_schema(optional)) and not {"points", "clip"}.isdisjoint(optional)
-    if written is None or not is_set:
-        file.close()
-        raise UserError(f"{path}: is not a set of trajectories; `dvc repro trajectories` writes it")
-    return file, json.loads(written)
+def _describe(path: Path | str) -> tuple[pa.Schema, dict[str, Any]]:
+    """The schema and the metadata of the file."""
+    schema, described = read_parquet_metadata(path, REMEDY)
+    optional = [name for name in OPTIONAL if name in schema.names]
+    if not schema.equals(_schema(optional)) or {"points", "clip"}.isdisjoint(optional):
+        raise UserError(f"{path}: is not a set of trajectories; {REMEDY}")
+    return schema, described
 
 
 def _schema(optional: Sequence[str]) -> pa.Schema:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trajprobe.core.schema import NonNegative, NonNegativeInt, Number, Positive, PositiveInt, Section, Seed
+from trajprobe.core.schema import NonNegative, Number, Positive, Section, Seed, Some
 
 BaselineName = Literal["kinematics", "static", "shuffled", "reversed", "dtw", "multirocket", "cnn3d"]
 
@@ -12,22 +12,22 @@ BaselineName = Literal["kinematics", "static", "shuffled", "reversed", "dtw", "m
 class KinematicsParams(Section):
     """window: points around each time that derivatives are fitted to. scale_free: lengths relative to the path's."""
 
-    window: Annotated[int, Field(ge=2)]
+    window: Annotated[int, Field(ge=2, le=10_000)]
     scale_free: bool
 
 
 class DtwParams(Section):
     """points: that each path is resampled to. window: how far a path may be warped, as a share of it (0: not)."""
 
-    points: Annotated[int, Field(ge=2)]
+    points: Annotated[int, Field(ge=2, le=10_000)]
     window: Annotated[Number, Field(ge=0, le=1)]
 
 
 class MultirocketParams(Section):
     """points: that each path is resampled to. kernels: random convolutions, for paths and for their differences."""
 
-    points: Annotated[int, Field(ge=10)]
-    kernels: Annotated[int, Field(ge=84)]
+    points: Annotated[int, Field(ge=10, le=10_000)]
+    kernels: Annotated[int, Field(ge=84, le=100_000)]
 
 
 class TrainingParams(Section):
@@ -38,20 +38,20 @@ class TrainingParams(Section):
     many the whole training is repeated; 0 leaves the effect of other training items out of the interval.
     """
 
-    epochs: PositiveInt
-    batch: PositiveInt
+    epochs: Annotated[int, Field(ge=1, le=100_000)]
+    batch: Annotated[int, Field(ge=1, le=4096)]
     rate: NonNegative
     decay: NonNegative
-    seeds: PositiveInt
-    split_halves: NonNegativeInt
+    seeds: Some
+    split_halves: Annotated[int, Field(ge=0, le=1000)]
 
 
 class Cnn3dParams(TrainingParams):
     """pixels: on each side of the clips it is shown. channels: of its first layer; each of the other three has twice
     as many as the one before."""
 
-    pixels: Annotated[int, Field(ge=16)]
-    channels: PositiveInt
+    pixels: Annotated[int, Field(ge=16, le=1024)]
+    channels: Some
     rate: Positive
 
 

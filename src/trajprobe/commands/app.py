@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from trajprobe.commands.environment import check_device
 from trajprobe.commands.import_app import import_app
+from trajprobe.core.terminal import escape_controls
 
 PEOPLE = "For you"
 
@@ -18,6 +20,7 @@ Device = Annotated[
     str | None,
     typer.Option(
         envvar="TRAJPROBE_DEVICE",
+        callback=check_device,
         show_default=False,
         help="cpu, cuda, cuda:1, …; cuda where there is one.",
     ),
@@ -170,6 +173,66 @@ def tidy() -> None:
     _say(command.run(params.encoders, params.baselines))
 
 
+@tools.command(rich_help_panel=PEOPLE)
+def doctor(
+    fix: Annotated[bool, typer.Option("--fix", help="Remove what no living process uses.")] = False,
+) -> None:
+    """Where this runs, which remotes answer, and what killed processes left: stale locks, half-written outputs.
+
+    Says what is safe to remove. Ends with 1 if anything is left over.
+    """
+    from trajprobe.commands import doctor as command
+
+    command.run(fix)
+
+
+@tools.command(rich_help_panel=PEOPLE)
+def verify() -> None:
+    """Run every stage once more in a copy, and compare with dvc.lock: identical, close, or different.
+
+    As slow as the first run, since nothing is taken from a cache but downloads. Nothing in the project changes.
+    """
+    from trajprobe.commands import verify as command
+
+    command.run()
+
+
+cache_app = typer.Typer(help="What TRAJPROBE_CACHE holds: finished shards of features, and downloads.")
+tools.add_typer(cache_app, name="cache", rich_help_panel=PEOPLE)
+
+
+@cache_app.callback(invoke_without_command=True)
+def cache(context: typer.Context) -> None:
+    """What TRAJPROBE_CACHE holds: finished shards of features, and downloads. Without a command: lists it."""
+    if context.invoked_subcommand is None:
+        from trajprobe.commands import cached
+
+        cached.show_cache()
+
+
+@cache_app.command(name="verify")
+def cache_verify() -> None:
+    """Read every shard and every download, and compare their digests."""
+    from trajprobe.commands import cached
+
+    _say(cached.verify_cache())
+
+
+@cache_app.command(name="prune")
+def cache_prune(
+    limit: Annotated[
+        float | None,
+        typer.Option(min=0, help="Gigabytes of shards to keep; TRAJPROBE_CACHE_LIMIT if left out."),
+    ] = None,
+    downloads: Annotated[bool, typer.Option("--downloads", help="Also remove all downloads.")] = False,
+    damaged: Annotated[bool, typer.Option("--damaged", help="Also remove what is damaged.")] = False,
+) -> None:
+    """Remove the least recently used shards beyond the limit. Everything can be made or fetched again."""
+    from trajprobe.commands import cached
+
+    _say(cached.prune_cache(limit, downloads, damaged))
+
+
 study_app = typer.Typer(no_args_is_help=True, help="Several experiments that together answer a question.")
 tools.add_typer(study_app, name="study", rich_help_panel=PEOPLE)
 StudyFile = Annotated[
@@ -205,4 +268,4 @@ def study_show(
 
 def _say(message: str | None) -> None:
     if message:
-        typer.echo(message)
+        typer.echo(escape_controls(message))

@@ -105,6 +105,31 @@ def run_experiment(
     overrides: in the grammar of `dvc exp run -S`. local_files: relative paths that the experiment reads and git may not
     track. lock: from `reserved`; DVC holds it as well. A result of the same name is kept until a new one replaces it.
     """
+    try:
+        with project_copy(project, local_files) as (copy, folder):
+            options = [part for override in overrides for part in ("-S", override)]
+            output, code = run_dvc(folder, lock, "exp", "run", "-n", name, *options)
+            if code:
+                return failure(output)
+            ref = project.ref(name)
+            nothing_else = (
+                "--no-tags",
+                "--no-write-fetch-head",
+                "--no-recurse-submodules",
+                "--no-auto-maintenance",
+            )
+            _git("fetch", "-q", *nothing_else, str(copy), f"+{ref}:{ref}", cwd=project.folder)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+@contextmanager
+def project_copy(project: Project, local_files: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    """A copy of the project with the tracked files as they are now; yields its top and the project's folder in it.
+
+    local_files: relative paths that are linked into it, since git may not track them. The copy is removed at the end.
+    """
     copy = project.dvc / "tmp/study"
     shutil.rmtree(copy, ignore_errors=True)  # the copy of a run that was killed
     try:
@@ -116,23 +141,9 @@ def run_experiment(
             if (project.folder / path).exists() and not (folder / path).exists():
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 (folder / path).symlink_to(project.folder / path)
-        options = [part for override in overrides for part in ("-S", override)]
-        output, code = _dvc(folder, lock, "exp", "run", "-n", name, *options)
-        if code:
-            return failure(output)
-        ref = project.ref(name)
-        nothing_else = (
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-            "--no-auto-maintenance",
-        )
-        _git("fetch", "-q", *nothing_else, str(copy), f"+{ref}:{ref}", cwd=project.folder)
-    except UserError as error:
-        return str(error)
+        yield copy, folder
     finally:
         shutil.rmtree(copy, ignore_errors=True)
-    return None
 
 
 def failure(output: Sequence[str]) -> str:
@@ -191,14 +202,17 @@ def _share_cache(original: Path, copied: Path) -> None:
         settings.write(file)
 
 
-def _dvc(folder: Path, lock: int, *arguments: str) -> tuple[list[str], int]:
-    """Run DVC in `folder`, printing each line as it comes; returns the lines and the exit code."""
+def run_dvc(folder: Path, lock: int, *arguments: str, **variables: str) -> tuple[list[str], int]:
+    """Run DVC in `folder`, printing each line as it comes; returns the lines and the exit code.
+
+    lock: from `reserved`. variables: of the environment.
+    """
     command = [sys.executable, "-m", "dvc", *arguments]
     lines = []
     with subprocess.Popen(
         command,
         cwd=folder,
-        env=_environment(),
+        env={**_environment(), **variables},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

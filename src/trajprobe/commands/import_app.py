@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from trajprobe.core.errors import UserError
+from trajprobe.core.terminal import escape_controls
 
 import_app = typer.Typer()
 
@@ -161,7 +162,7 @@ def import_(
         "min_per_class": min_per_class,
     }
     given = {key: value for key, value in options.items() if value not in (None, {}, [])}
-    typer.echo(importing.run(file, name, test=test, labels=labels, replace=replace, **given))
+    typer.echo(escape_controls(importing.run(file, name, test=test, labels=labels, replace=replace, **given)))
 
 
 def _pairs(items: list[str] | None, example: str) -> dict[str, str]:

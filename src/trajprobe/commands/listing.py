@@ -3,10 +3,11 @@
 `console` is also where the other commands print their tables.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -21,14 +22,35 @@ from trajprobe.artifacts.encoder_card import (
 from trajprobe.artifacts.weights import read_record
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
+from trajprobe.core.terminal import escape_controls
 
 LOG_WIDTH = 140  # columns, if the output is not a terminal
 
 
 def console() -> Console:
-    """A rich console on stdout, as wide as the terminal, or wide enough for a table in a log."""
+    """A rich console on stdout, as wide as the terminal, or wide enough for a table in a log.
+
+    Controls in what it prints are escaped: cards and studies may come from somebody else.
+    """
     output = Console(highlight=False)
-    return output if output.is_terminal else Console(width=LOG_WIDTH, highlight=False)
+    if not output.is_terminal:
+        output = Console(width=LOG_WIDTH, highlight=False)
+    output.push_render_hook(_Visible())
+    return output
+
+
+class _Visible(RenderHook):
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Escaped(renderable) for renderable in renderables]
+
+
+@dataclass(frozen=True)
+class _Escaped:
+    renderable: ConsoleRenderable
+
+    def __rich_console__(self, output: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in output.render(self.renderable, options):
+            yield segment if segment.control else segment._replace(text=escape_controls(segment.text))
 
 
 def list_encoders() -> None:

@@ -9,10 +9,12 @@ from statistics import fmean
 from rich.table import Table
 
 from trajprobe.artifacts.comparisons import BEST_OF, Arms, ArmScores, Comparison, read_arms
+from trajprobe.artifacts.features import read_features_metadata
 from trajprobe.artifacts.formatting import counted, percent, points, points_range
 from trajprobe.artifacts.metrics import read_summary
 from trajprobe.commands.listing import console
 from trajprobe.core import paths
+from trajprobe.core.machine import differences, environment
 
 HEADER = ("arm", "accuracy", "interval", "macro-F1", "log loss", "gain (points)", "verdict")
 
@@ -37,6 +39,13 @@ def run() -> None:
             out.print(f"Warning for {comparison.encoder}: {comparison.warning}")
     if sum(map(len, arms.encoders.values())) > 1:
         out.print(BEST_OF)
+    for comparison in arms.headlines:
+        then = read_features_metadata(paths.features(comparison.encoder)).get("environment")
+        if then and (other := differences(then, environment(then.get("device", "cpu")))):
+            out.print(
+                f"{comparison.encoder} was computed elsewhere ({other}). A run here rounds differently: figures may "
+                "move by a point or so. `trajprobe verify` tells."
+            )
     out.print(
         f"Next: open {paths.REPORT}/index.html; or dvc exp run -n random -S weights=random, then dvc metrics diff."
     )

@@ -42,7 +42,7 @@ def run(path: Path, only: Sequence[str] = ()) -> str:
         asked = {name: params_of(path, study, name) for name in missing}
         _check_made(path, study, asked.values())
         _check_tracked(project, path, asked.values())
-        weights = {name: _weights_files(params) for name, params in asked.items()}
+        weights = {name: weights_files(params) for name, params in asked.items()}
         failed = {}
         for name in missing:
             overrides = [part for key, value in study.overrides(name).items() for part in _hydra(key, value)]
@@ -160,7 +160,7 @@ def _check_made(path: Path, study: Study, asked: Iterable[Params]) -> None:
         )
 
 
-def _weights_files(params: Params) -> list[Path]:
+def weights_files(params: Params) -> list[Path]:
     """The files or folders in the project that encoders' cards name as weights or beside them, relative to the root."""
     weights = [load_encoder_card(name).weights for name in params.encoders]
     local = [own for own in weights if isinstance(own, FileWeights)]

@@ -1,6 +1,10 @@
 """The section `compare` of params.yaml."""
 
-from trajprobe.core.schema import Fraction, Positive, Section
+from typing import Annotated
+
+from pydantic import Field
+
+from trajprobe.core.schema import Number, Section
 
 
 class CompareParams(Section):
@@ -9,5 +13,5 @@ class CompareParams(Section):
     confidence: of all intervals. rope: half the width of the region of practical equivalence, a fraction.
     """
 
-    confidence: Fraction
-    rope: Positive
+    confidence: Annotated[Number, Field(ge=0.5, le=0.9999)]
+    rope: Annotated[Number, Field(gt=0, le=1)]

@@ -8,16 +8,21 @@ processes). In both a worker has one BLAS thread: a BLAS library that splits sma
 it multiplies. `bounded_map` uses threads for pictures, which must not all be in memory.
 """
 
+import errno
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pickle import PicklingError
 from threading import Thread
 from typing import TypeVar
 
 from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from trajprobe.core.errors import UserError
 
 POLL = 1.0  # seconds between a worker's checks that its parent still runs
 
@@ -36,15 +41,30 @@ def parallel_map(
 ) -> Generator[Result, None, None]:
     """The results of `work` on every job, in order, by `workers` processes; one is this process.
 
-    Raises what `work` raises.
+    Raises what `work` raises, and UserError if a process is killed or has no room for its arrays.
     """
     if workers == 1:
         with threadpool_limits(1, "blas"):
             yield from map(work, jobs)
         return
     ends = {"initializer": _end_with, "initargs": (os.getpid(),)}
-    with parallel_config("loky", inner_max_num_threads=1, **ends):
-        yield from Parallel(n_jobs=workers, return_as="generator")(delayed(work)(job) for job in jobs)
+    try:
+        with parallel_config("loky", inner_max_num_threads=1, **ends):
+            yield from Parallel(n_jobs=workers, return_as="generator")(delayed(work)(job) for job in jobs)
+    except BrokenProcessPool:
+        raise UserError(
+            "a worker process was killed, most likely for want of memory; run again with fewer of them: --workers 1 "
+            "(TRAJPROBE_WORKERS=1)"
+        ) from None
+    except (PicklingError, OSError) as error:
+        # joblib hides the reason in the cause: arrays for the workers lie in shared memory or the temporary folder.
+        reason = next((each for each in (error, error.__cause__, error.__context__) if _is_full(each)), None)
+        if reason is None:
+            raise
+        raise UserError(
+            "arrays for the worker processes do not fit into shared memory and the temporary folder; free some space, "
+            "name another folder by JOBLIB_TEMP_FOLDER, or run with --workers 1 (TRAJPROBE_WORKERS=1)"
+        ) from None
 
 
 def thread_map(
@@ -70,6 +90,10 @@ def bounded_map(
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+
+
+def _is_full(error: BaseException | None) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _end_with(parent: int) -> None:

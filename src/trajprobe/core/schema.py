@@ -5,6 +5,7 @@ A mistake in a file becomes one line that names the file, the key, what was requ
 
 import difflib
 import re
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,11 @@ from trajprobe.core.errors import UserError
 NAME = "^[a-z0-9_]+$"
 COLOUR = "^#[0-9a-fA-F]{6}$"
 SHA256 = "^[0-9a-f]{64}$"
+ADDRESS = r"^https?://[^/@\s]+(/\S*)?$"  # without a name and password: cards are shared
 PACKAGE = "^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"  # PEP 508; pip cannot take it for an option
 TIME_UNIT = r"^(s|ms|us|ns|min|h|frames|(0*[1-9][0-9]*(\.[0-9]+)?|0+\.0*[1-9][0-9]*)fps)$"
 GAPS = "^(refuse|interpolate(:[1-9][0-9]*)?|split|strokes)$"
 FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"
-ADDRESS = "^https?://"
 VERSION = (  # PEP 440, in its canonical form
     r"^([0-9]+!)?[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?(\+[a-z0-9]+(\.[a-z0-9]+)*)?$"
 )
@@ -60,6 +61,8 @@ NonNegative = Annotated[Number, Field(ge=0)]
 Fraction = Annotated[Number, Field(gt=0, lt=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveInt = Annotated[int, Field(ge=1)]
+Some = Annotated[int, Field(ge=1, le=1000)]  # of what each costs a fit or more
+Draws = Annotated[int, Field(ge=100, le=100_000)]  # of a bootstrap, all in memory at once
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Range = Annotated[list[Number], Field(min_length=2, max_length=2), AfterValidator(_is_ordered)]
 IntRange = Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_is_ordered)]
@@ -67,6 +70,7 @@ Name = Annotated[str, Field(pattern=NAME)]
 Names = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(is_unique)]
 Sha256 = Annotated[str, Field(pattern=SHA256)]
 YAxis = Literal["up", "down"]  # where y points, on the picture of a 2-D path
+Address = Annotated[str, Field(pattern=ADDRESS)]
 Colour = Annotated[str, Field(pattern=COLOUR)]
 
 
@@ -99,7 +103,7 @@ PATTERNS = {
     TIME_UNIT: "one of s, ms, us, ns, min, h, frames, or a rate of more than 0 such as 30fps",
     GAPS: "one of refuse, interpolate, interpolate:N (with N of 1 or more), split, strokes",
     FILE_NAME: "the name of a file beside the card, of letters, digits, and . _ + -",
-    ADDRESS: "an address that begins with http:// or https://",
+    ADDRESS: "an address that begins with http:// or https:// and has no password (~/.netrc may have it)",
 }
 REQUIREMENTS = {
     "int_type": "a whole number",
@@ -134,8 +138,10 @@ def load(schema: type[Schema], path: Path | str) -> Schema:
         raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {error}") from None
+    except RecursionError:
+        raise UserError(f"{path}: not valid YAML: lists or sections are nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a whole number that cannot be one
+        raise UserError(f"{path}: not valid YAML: {str(error).partition('; use sys.')[0]}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected keys and values, got {_kind(content)}")
     return validate(schema, content, str(path))
@@ -236,7 +242,7 @@ def _requirement(error: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = reprlib.repr(value) if isinstance(value, list | dict) else repr(value)  # aliases can be a bomb
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

@@ -8,6 +8,7 @@ Format (https://huggingface.co/docs/safetensors): 8 bytes with the length of the
 of all arrays in row-major order. All numbers are little-endian.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,11 @@ import numpy as np
 from trajprobe.core.files import atomic
 
 ALIGNMENT = 8  # bytes, of the first value in the file
+
+DIGEST = "sha256"  # key of the metadata
+BLANK = "0" * 64
+LONGEST_HEADER = 100_000_000  # bytes, as in the safetensors library
+PART = 2**20  # bytes read at once
 
 # The format's codes -> the names that torch uses, which are numpy's except for bfloat16.
 DTYPES = {
@@ -49,15 +55,19 @@ def create_tensor_file(
     path: Path | str,
     arrays: Mapping[str, tuple[str, tuple[int, ...]]],
     metadata: Mapping[str, str] | None = None,
+    *,
+    checked: bool = False,
 ) -> Iterator[WriteValues]:
     """Yield the function that fills the arrays; the file appears at `path` when the block ends without an error.
 
     arrays: the dtype (a numpy name such as "float32") and the shape of each array, by name.
+    checked: add a digest by which `check_tensor_file` notices damage, for one more pass over the file.
     Raises ValueError if values are written outside an array, or if the block ends before all are written.
     """
     dtypes = {name: np.dtype(dtype).newbyteorder("<") for name, (dtype, _) in arrays.items()}
     counts = {name: math.prod(shape) for name, (_, shape) in arrays.items()}
-    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    described = dict(metadata or {}) | ({DIGEST: BLANK} if checked else {})
+    header: dict[str, Any] = {"__metadata__": described} if described else {}
     places: dict[str, int] = {}
     end = 0
     for name in sorted(arrays, key=lambda name: (-dtypes[name].itemsize, name)):
@@ -82,3 +92,33 @@ def create_tensor_file(
         yield write
         if left:
             raise ValueError(f"{path}: {left} values were not written, or were written twice")
+        if checked:
+            file.flush()
+            digest, place = _digest(temporary)
+            file.seek(place)
+            file.write(digest.encode())
+
+
+def check_tensor_file(path: Path | str) -> None:
+    """Raises ValueError unless every byte of a `checked` file is the one that was written."""
+    digest, place = _digest(Path(path))
+    with Path(path).open("rb") as file:
+        file.seek(place)
+        found = file.read(len(BLANK))
+    if found != digest.encode():
+        raise ValueError("its bytes are not those that were written")
+
+
+def _digest(path: Path) -> tuple[str, int]:
+    """SHA-256 of the file with a blank in place of its own digest, and where that lies. Raises ValueError."""
+    with path.open("rb") as file:
+        start = file.read(8)
+        text = file.read(min(int.from_bytes(start, "little"), LONGEST_HEADER))
+        mark = f'"{DIGEST}":"'.encode()
+        at = text.find(mark) + len(mark)
+        if text.count(mark) != 1:
+            raise ValueError("it has no digest")
+        state = hashlib.sha256(start + text[:at] + BLANK.encode() + text[at + len(BLANK) :])
+        while part := file.read(PART):
+            state.update(part)
+    return state.hexdigest(), 8 + at

@@ -131,7 +131,7 @@ def fetch_cached(
             if isinstance(place, Path):
                 return _verify(place, target, source, sha256)
         if target.is_file():
-            record, found = _read_record(target), files.sha256(target)
+            record, found = read_digest_record(target), files.sha256(target)
             recorded = record.get("sha256")
             if found == (sha256 or recorded):
                 verified = sha256 is not None or record.get("verified", True)
@@ -151,7 +151,7 @@ def fetch_cached(
 
 def recorded_revision(source: str, name: str) -> str | None:
     """The revision of the file `name` of `source` that the cache has or had; None if it is not known."""
-    revision = _read_record(cache_dir(source) / name).get("revision")
+    revision = read_digest_record(cache_dir(source) / name).get("revision")
     return revision if isinstance(revision, str) else None
 
 
@@ -199,7 +199,7 @@ def _verify(
 
     Raises UserError if they differ.
     """
-    record = _read_record(target)
+    record = read_digest_record(target)
     first = record.get("sha256")
     found = files.sha256(path)
     for expected, why, remedy in (
@@ -239,7 +239,7 @@ def _record_path(target: Path) -> Path:
     return target.with_name(target.name + ".digest.json")
 
 
-def _read_record(target: Path) -> dict[str, Any]:
+def read_digest_record(target: Path) -> dict[str, Any]:
     """What is on record about `target`; empty if nothing is. Raises UserError if the record is damaged."""
     path = _record_path(target)
     try:

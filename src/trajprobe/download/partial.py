@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from trajprobe.core.terminal import without_password
+
 
 @dataclass
 class PartialDownload:
@@ -50,7 +52,7 @@ class PartialDownload:
         """Take up what an earlier attempt left, or discard it if its version is unknown."""
         try:
             note = json.loads(self.note.read_text(encoding="utf-8"))
-            known = note["url"] == self.url and note["validator"] is not None
+            known = note["url"] == without_password(self.url) and note["validator"] is not None
             self.validator, self.total = (note["validator"], note["total"]) if known else (None, None)
         except (OSError, ValueError, KeyError, TypeError):
             known = False
@@ -62,7 +64,8 @@ class PartialDownload:
         self.discard()
         self.validator, self.total = validator, total
         self.note.write_text(
-            json.dumps({"url": self.url, "validator": validator, "total": total}), encoding="utf-8"
+            json.dumps({"url": without_password(self.url), "validator": validator, "total": total}),
+            encoding="utf-8",
         )
 
     def discard(self) -> None:

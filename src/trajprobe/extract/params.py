@@ -1,6 +1,6 @@
 """The section `extract` of params.yaml."""
 
-from trajprobe.core.schema import Names, PositiveInt, Section, Seed
+from trajprobe.core.schema import Names, Section, Seed, Some
 
 
 class ExtractParams(Section):
@@ -8,5 +8,5 @@ class ExtractParams(Section):
 
     layer: Names  # the layers; `card` stands for those of the encoder's card
     pooling: Names  # the poolings (see pooling.py); `card` as above
-    random_inits: PositiveInt  # number of random arms
+    random_inits: Some  # number of random arms
     seed: Seed  # of the first random arm; the next have the seeds that follow

@@ -18,6 +18,7 @@ import shutil
 import stat
 import time
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,15 @@ SCRATCH_FOLDER = re.compile(r"([0-9a-f]{2})/\.\1[0-9a-f]{62}\.shard\.[^/]+\.part
 def shard_key(identity: Mapping[str, Any]) -> str:
     """Hex SHA-256 of a JSON description of everything that decides a shard's content."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class StoredShard:
+    """A file of the cache. used: seconds since 1970."""
+
+    path: Path
+    bytes: int
+    used: float
 
 
 class ShardCache:
@@ -83,27 +93,44 @@ class ShardCache:
                 "TRAJPROBE_CACHE to another folder"
             ) from None
 
-    def prune(self) -> None:
-        """Remove the least recently used shards beyond the limit, and what killed writers left.
+    def shards(self) -> list[StoredShard]:
+        """All shards, the least recently used first."""
+        found = []
+        for path in self._entries():
+            with contextlib.suppress(OSError):  # another run may be pruning
+                status = path.lstat()
+                if SHARD_FILE.fullmatch(path.relative_to(self.folder).as_posix()) and stat.S_ISREG(
+                    status.st_mode
+                ):
+                    found.append(StoredShard(path, status.st_size, status.st_mtime))
+        return sorted(found, key=lambda shard: (shard.used, shard.bytes, shard.path))
 
-        Nothing else in the folder is touched, and no symbolic link below it is followed. Raises UserError if
-        TRAJPROBE_CACHE_LIMIT is not a number of gigabytes.
+    def is_whole(self, path: Path) -> bool:
+        """Whether a shard's bytes are those that were stored under its key."""
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return False
+        return _digest(path.stem, content[32:]) == content[:32]
+
+    def prune(self, limit: float | None = None) -> None:
+        """Remove the least recently used shards beyond `limit` bytes, and what killed writers left.
+
+        limit: by default TRAJPROBE_CACHE_LIMIT. Nothing else in the folder is touched, and no symbolic link below it is
+        followed. Raises UserError if TRAJPROBE_CACHE_LIMIT is not a number of gigabytes.
         """
-        shards = []
         for path in self._entries():
             with contextlib.suppress(OSError):  # another run may be pruning as well
-                status = path.lstat()
-                name = path.relative_to(self.folder).as_posix()
-                if SHARD_FILE.fullmatch(name) and stat.S_ISREG(status.st_mode):
-                    shards.append((status.st_mtime, status.st_size, path))
-                elif SCRATCH_FOLDER.fullmatch(name) and time.time() - status.st_mtime > ABANDONED:
+                old = time.time() - path.lstat().st_mtime > ABANDONED
+                if old and SCRATCH_FOLDER.fullmatch(path.relative_to(self.folder).as_posix()):
                     shutil.rmtree(path, ignore_errors=True)  # which refuses a link
-        excess = sum(size for _, size, _ in shards) - _limit()
-        for _, size, path in sorted(shards):
+        shards = self.shards()
+        excess = sum(shard.bytes for shard in shards) - (cache_limit() if limit is None else limit)
+        for shard in shards:
             if excess <= 0:
                 return
-            path.unlink(missing_ok=True)
-            excess -= size
+            shard.path.unlink(missing_ok=True)
+            excess -= shard.bytes
 
     def _entries(self) -> Iterator[Path]:
         with contextlib.suppress(OSError):
@@ -127,7 +154,7 @@ def _fits(array: np.ndarray, shape: tuple[int | None, ...], dtype: DTypeLike) ->
     return fits and array.dtype == dtype and bool(np.isfinite(array).all())
 
 
-def _limit() -> float:
+def cache_limit() -> float:
     """Bytes that the cache may hold. Raises UserError if TRAJPROBE_CACHE_LIMIT is not a number of gigabytes."""
     text = os.environ.get("TRAJPROBE_CACHE_LIMIT") or str(LIMIT)
     try:

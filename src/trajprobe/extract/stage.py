@@ -11,6 +11,7 @@ from trajprobe.artifacts.features import create_features
 from trajprobe.artifacts.seen_items import CLIP, KINDS, clip_digest
 from trajprobe.artifacts.weights import load_record
 from trajprobe.core import paths
+from trajprobe.core.machine import environment
 from trajprobe.core.progress import progress
 from trajprobe.encoders.registry import resolve_device
 from trajprobe.extract.extraction import (
@@ -64,6 +65,7 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int) -> 
             "card": card.model_dump(),
             "provenance": {key: value for key, value in provenance.items() if key != "seen"},
             "order": order,
+            "environment": environment(str(settings.device)),
         }
         if "seen" in provenance:
             metadata["seen"] = _seen(provenance["seen"], clips)

@@ -1,7 +1,7 @@
 """The section `plot` of params.yaml."""
 
-from trajprobe.core.schema import PositiveInt, Section
+from trajprobe.core.schema import Section, Some
 
 
 class PlotParams(Section):
-    clips_per_class: PositiveInt
+    clips_per_class: Some

@@ -8,6 +8,7 @@ Each reason is a short clause that names the place. Users read it in the error o
 """
 
 import hashlib
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -17,6 +18,8 @@ from trajprobe.trajectories.sources.parsed import Parsed
 
 SPLITS = ("", "train", "test")
 NO_LABEL = "no label"
+LONGEST_NAME = 1000  # characters
+LEAST, MOST = 1e-15, 1e15  # of a path's extent and duration: their squares and ratios are finite in float32
 
 
 def find_defects(parsed: Parsed) -> dict[int, str]:
@@ -27,6 +30,9 @@ def find_defects(parsed: Parsed) -> dict[int, str]:
     for index, item_id in enumerate(parsed.item_ids):
         reason = (
             _check_names(item_id, times_seen[item_id], parsed.labels[index])
+            or _check_characters("id", item_id)
+            or _check_characters("label", parsed.labels[index])
+            or _check_characters("group", parsed.groups[index])
             or _check_split(parsed.splits[index], is_split)
             or (parsed.has_paths and _check_path(parsed.points[index]))
             or (parsed.has_paths and _check_times(parsed.times[index], len(parsed.points[index])))
@@ -42,6 +48,16 @@ def _check_names(item_id: str, times_seen: int, label: str) -> str:
     if times_seen > 1:
         return f"id occurs {times_seen} times"
     return "" if label.strip() else NO_LABEL
+
+
+def _check_characters(name: str, text: str) -> str:
+    if len(text) > LONGEST_NAME:
+        return f"{name} of {len(text)} characters, at most {LONGEST_NAME} are accepted"
+    if text.isprintable() or not (
+        wrong := [mark for mark in text if unicodedata.category(mark) in ("Cc", "Cs")]
+    ):
+        return ""
+    return f"{name} {text[:60]!r} contains the control character or lone surrogate {wrong[0]!a}"
 
 
 def _check_split(split: str, is_split: bool) -> str:
@@ -60,7 +76,14 @@ def _check_path(path: np.ndarray) -> str:
         bad = np.flatnonzero(~finite)
         more = f", as are {len(bad) - 1} more" if len(bad) > 1 else ""
         return f"point {bad[0]} is NaN or infinite{more}"
-    return "" if path.any() else f"all {len(path)} points are the same"
+    if not path.any():
+        return f"all {len(path)} points are the same"
+    reach = float(np.abs(path).max())
+    if not LEAST <= reach <= MOST:
+        return (
+            f"reaches {reach:.3g} from its start, required {LEAST:g} to {MOST:g}; take another unit of length"
+        )
+    return ""
 
 
 def _check_times(times: np.ndarray, points: int) -> str:
@@ -70,6 +93,8 @@ def _check_times(times: np.ndarray, points: int) -> str:
         return f"time of point {np.flatnonzero(~np.isfinite(times))[0]} is NaN or infinite"
     steps = np.diff(times)
     if not (steps <= 0).any():
+        if not LEAST <= times[-1] <= MOST:
+            return f"lasts {times[-1]:.3g} s, required {LEAST:g} to {MOST:g} s; take another unit of time"
         return ""
     at = int(np.argmax(steps <= 0)) + 1
     if steps[at - 1] == 0:

@@ -18,9 +18,10 @@ from trajprobe.artifacts.source_card import Card
 from trajprobe.artifacts.trajectories import ReadyClips, TrajectorySet
 from trajprobe.core.errors import UserError
 from trajprobe.core.files import atomic
+from trajprobe.core.terminal import escape_controls
 from trajprobe.trajectories import item_checks
 from trajprobe.trajectories.params import TrajectoriesParams
-from trajprobe.trajectories.sources.parsed import Parsed
+from trajprobe.trajectories.sources.parsed import Parsed, much_alike
 
 NAMED_ITEMS = 3  # invalid items that an error names
 NAMED_CLASSES = 20  # classes that a summary names
@@ -86,11 +87,13 @@ def write_manifest(aside: Sequence[SetAside], path: Path | str) -> None:
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["item_id", "label", "reason"])
-        writer.writerows([item.item_id, item.label, item.reason] for item in aside)
+        writer.writerows(
+            [escape_controls(text) for text in (item.item_id, item.label, item.reason)] for item in aside
+        )
 
 
 def summarize(trajectories: TrajectorySet, aside: Sequence[SetAside]) -> str:
-    """The set in two lines, and a third one if items were left out."""
+    """The set in two lines; more if classes have names much alike, or items were left out."""
     counts = Counter(trajectories.labels)
     named = [f"{name} {counts[name]}" for name in trajectories.classes[:NAMED_CLASSES]]
     more = ", ..." if len(counts) > NAMED_CLASSES else ""
@@ -111,6 +114,10 @@ def summarize(trajectories: TrajectorySet, aside: Sequence[SetAside]) -> str:
         f"({', '.join(named)}{more})",
         ", ".join(facts),
     ]
+    for alike in much_alike(trajectories.classes)[:NAMED_ITEMS]:
+        lines.append(
+            f"warning: {' and '.join(map(repr, alike))} are different classes; if one is meant, correct the labels"
+        )
     if aside:
         reasons = Counter(item.reason for item in aside)
         counted = [f"{count} {reason}" for reason, count in reasons.most_common() if count > 1][:NAMED_ITEMS]
@@ -126,7 +133,7 @@ def _ends(counts: Sequence[int]) -> str:
 
 
 def _refusal(parsed: Parsed, bad: Mapping[int, str], source: str) -> str:
-    named = "; ".join(f"{parsed.item_ids[i] or '(no id)'}: {bad[i]}" for i in sorted(bad)[:NAMED_ITEMS])
+    named = "; ".join(f"{parsed.item_ids[i][:60] or '(no id)'}: {bad[i]}" for i in sorted(bad)[:NAMED_ITEMS])
     more = f"; and {len(bad) - NAMED_ITEMS} more" if len(bad) > NAMED_ITEMS else ""
     remedies = ["fix them"]
     reasons = list(bad.values())

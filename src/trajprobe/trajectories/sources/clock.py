@@ -13,8 +13,8 @@ from trajprobe.trajectories.sources.cleaning import MISSING
 
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0}
 SPAN = re.compile(  # a clock time, or a time span as Python and pandas write it
-    r"(?:(?P<days>-?\d+) days?,? ?\+?)?"
-    r"(?:(?P<sign>-)?(?P<h>\d+):(?P<m>\d\d)(?::(?P<s>\d\d(?:[.,]\d+)?))?)?"
+    r"(?:(?P<days>-?\d{1,9}) days?,? ?\+?)?"
+    r"(?:(?P<sign>-)?(?P<h>\d{1,9}):(?P<m>\d\d)(?::(?P<s>\d\d(?:[.,]\d+)?))?)?"
 )
 
 
@@ -55,7 +55,7 @@ def read_clock(column: pa.Array, name: str, card: TableCard, where: str) -> tupl
     spans = [_span(value.as_py()) for value in unique.dictionary]
     if spans and None not in spans:
         return _taken(unique, np.array(spans)), "clock times or time spans"
-    for kind in (pa.timestamp("ns"), pa.timestamp("ns", "UTC")):
+    for kind in (pa.timestamp(unit, zone) for unit in ("ns", "us") for zone in (None, "UTC")):
         try:
             return _typed(text.cast(kind), card, name, where)
         except pa.ArrowException:
@@ -86,17 +86,31 @@ def _scaled(clock: np.ndarray, card: TableCard) -> tuple[np.ndarray, str]:
 def _typed(column: pa.Array, card: TableCard, name: str, where: str) -> tuple[np.ndarray, str]:
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        ticks = column.cast(pa.timestamp("ns", tz=getattr(kind, "tz", None))).cast(pa.int64())
-        # In whole nanoseconds, as seconds since 1970 would use up the precision of float64.
-        return numbers(pc.subtract(ticks, pc.min(ticks).as_py() or 0)) / 1e9, "dates"
+        return _from_first(column, name, where), "dates"
     if pa.types.is_duration(kind):
-        return numbers(column.cast(pa.duration("ns")).cast(pa.int64())) / 1e9, "time spans"
+        per_second = {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}[kind.unit]
+        return numbers(column.cast(pa.int64())) / per_second, "time spans"
     if pa.types.is_time(kind):
         return numbers(column.cast(pa.time64("ns")).cast(pa.int64())) / 1e9, "clock times"
     try:
         return _scaled(numbers(column), card)
     except pa.ArrowException as error:
         raise UserError(f"{where}: column {name!r} must contain numbers or times ({error})") from None
+
+
+def _from_first(column: pa.Array, name: str, where: str) -> np.ndarray:
+    """Seconds from the first date. Whole units are subtracted, as seconds since 1970 would cost float64 its precision.
+
+    Nanoseconds reach from 1677 to 2262; dates outside that are taken in microseconds.
+    """
+    zone = getattr(column.type, "tz", None)
+    for unit, per_second in (("ns", 1e9), ("us", 1e6)):
+        try:
+            ticks = column.cast(pa.timestamp(unit, tz=zone), safe=unit == "ns").cast(pa.int64())
+            return numbers(pc.subtract_checked(ticks, pc.min(ticks).as_py() or 0)) / per_second
+        except pa.ArrowException as error:
+            reason = str(error)
+    raise UserError(f"{where}: column {name!r} has dates that cannot be told apart ({reason})")
 
 
 def _span(text: str | None) -> float | None:

@@ -194,6 +194,9 @@ def _read_json(path: Path, texts: dict[str, str], card: FilesCard) -> Raw:
             if not isinstance(content, dict) or key not in content:
                 known = list(content) if isinstance(content, dict) else []
                 raise UserError(f"{path}: {name}: needs a key {key!r} ({ours}); {nearest(str(key), known)}")
+            if ours not in ("points", "times") and isinstance(content[key], list | dict):
+                kind = "list" if isinstance(content[key], list) else "object"
+                raise UserError(f"{path}: {name}: {key} must be text or a number, found a JSON {kind}")
             values.append(content[key])
     notes = [f"keys: points are {points}" + (f", times are {times}" if times else "")]
     clocks = None
@@ -203,7 +206,10 @@ def _read_json(path: Path, texts: dict[str, str], card: FilesCard) -> Raw:
         odd = [isinstance(values, list) for values in found["times"]]
         if not all(odd):
             raise UserError(f"{path}: {list(texts)[odd.index(False)]}: {times} must be a list of times")
-        flat = pa.array([_cell(value) for values in found["times"] for value in values], pa.string())
+        try:
+            flat = pa.array([_cell(value) for values in found["times"] for value in values], pa.string())
+        except ValueError as error:
+            raise UserError(f"{path}: {times}: must be numbers or times ({error})") from None
         seconds, kind = read_clock(flat, times, card, str(path))
         clocks = np.split(seconds, np.cumsum([len(values) for values in found["times"]])[:-1])
         notes.append(f"time: key {times!r}, {kind}")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from trajprobe.artifacts.source_card import FileCard, TableCard
 from trajprobe.core.errors import UserError
 from trajprobe.core.schema import nearest
-from trajprobe.trajectories.sources.npy_file import open_arrays
+from trajprobe.trajectories.sources.long_table import coded_texts, open_parquet
+from trajprobe.trajectories.sources.npy_file import open_arrays, value_text
 from trajprobe.trajectories.sources.parsed import Raw
 from trajprobe.trajectories.sources.text_table import open_text, read_text
 from trajprobe.videos.container import ENDINGS
@@ -56,18 +56,18 @@ class LabelTable:
                 array = file.read(name)
             if isinstance(array, np.ndarray) and array.ndim != 1:
                 raise UserError(f"{path}: must be labels of shape (N,), got {array.shape}")
-            self._columns = {"label": [_text(value) for value in array]}
+            self._columns = {"label": [value_text(value, f"{path}: labels") for value in array]}
             return
         names, table = _read(path)
         places = {ours: _place(ours, names, card) for ours in ("id", *NAMES)}
         for ours in ("id", "label"):
             if places[ours] is None:
                 raise UserError(f"{path}: needs a column {ours!r}; {nearest(ours, names)}")
-        found = {ours: table.column(place) for ours, place in places.items() if place is not None}
-        self._columns = {
-            ours: [(value or "").strip() for value in column.cast(pa.string()).to_pylist()]
-            for ours, column in found.items()
-        }
+        self._columns = {}
+        for ours, place in places.items():
+            if place is not None:
+                codes, texts = coded_texts(table.column(place).combine_chunks(), str(path), names[place])
+                self._columns[ours] = [texts[code] for code in codes]
         ids = self._columns.pop("id")
         self._rows = {item: row for row, item in enumerate(ids)}
         if len(self._rows) < len(ids):
@@ -132,11 +132,8 @@ def _shown(items: Sequence[str]) -> str:
 
 def _read(path: Path) -> tuple[list[str], pa.Table]:
     if path.suffix.lower() == ".parquet":
-        try:
-            table = pq.read_table(path)
-        except (OSError, pa.ArrowException) as error:
-            raise UserError(f"{path}: cannot be read as a table ({error})") from None
-        return table.column_names, table
+        names, load = open_parquet(path)
+        return names, load(range(len(names)))
     opened = open_text(read_text(path)[0], str(path))
     return opened.names, opened.load(range(len(opened.names)))
 
@@ -178,9 +175,3 @@ def _plain_part(part: str) -> str:
     if number is not None:
         return number[2].lstrip("0") or "0"
     return NETWORK.sub("", ENDING.sub("", part)) or part
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -17,6 +17,9 @@ from trajprobe.core.errors import UserError
 from trajprobe.trajectories.sources.object_array import Refused, read_object_array
 from trajprobe.videos.npy_stream import BOMB, Header, read_npy_header
 
+EXACT = 2**53  # whole numbers below it are exact as float64
+LAST_CODE_POINT = 0x10FFFF
+
 Array = np.ndarray | list[Any]  # a list: the elements of a one-dimensional object array
 
 
@@ -61,6 +64,10 @@ class Arrays:
         wanted = math.prod(shape) * dtype.itemsize
         if len(content) != wanted:
             raise UserError(f"{path}: {name}: shape {shape} needs {wanted} bytes, got {len(content)}")
+        if dtype.kind == "U":  # NumPy makes text of any number, and Python fails on that
+            last = np.frombuffer(content, np.dtype("u4").newbyteorder(dtype.byteorder)).max(initial=0)
+            if last > LAST_CODE_POINT:
+                raise UserError(f"{path}: {name}: is damaged: {last:#x} is no character")
         return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
 
     def _open(self, name: str) -> IO[bytes]:
@@ -86,6 +93,26 @@ def open_arrays(path: Path) -> Iterator[Arrays]:
     except Exception as error:  # a broken archive can raise anything: magic, CRC, zlib, encryption, memory
         form = path.suffix.lower()
         raise UserError(f"{path}: cannot be read as {form} ({type(error).__name__}: {error})") from None
+
+
+def value_text(value: Any, where: str) -> str:
+    """An id, a label, a group as text: a whole number without a point, NaN as empty.
+
+    Raises UserError for bytes that are not UTF-8: two different ones must not become one text.
+    """
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            raise UserError(
+                f"{where}: the bytes {value[:40]!r} are not UTF-8; save such names as text"
+            ) from None
+    if isinstance(value, float):
+        if math.isnan(value):
+            return ""
+        return str(int(value)) if value.is_integer() and abs(value) < EXACT else str(value)
+    return str(value)
 
 
 def describe_array(value: Any) -> str:

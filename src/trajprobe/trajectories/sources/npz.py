@@ -7,7 +7,6 @@ each (N,): `ids`, `groups`, `splits` (train or test); and `times`: (P,), (N, P),
 `array_roles.py` finds out which array is which. Other arrays are not opened.
 """
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from trajprobe.trajectories.sources.array_roles import find_arrays
 from trajprobe.trajectories.sources.cleaning import is_missing
 from trajprobe.trajectories.sources.clip_rows import ClipRows, read_clip_rows
 from trajprobe.trajectories.sources.clock import UNITS, describe_unit
-from trajprobe.trajectories.sources.npy_file import Array, describe_array, open_arrays
+from trajprobe.trajectories.sources.npy_file import Array, describe_array, open_arrays, value_text
 from trajprobe.trajectories.sources.parsed import NO_PATH, Raw
 
 
@@ -240,16 +239,7 @@ def _texts(array: Array, name: str, path: Path, count: int | None = None) -> lis
         raise UserError(
             f"{path}: {name}: must have one entry for each of the {count} trajectories, got {len(values)}"
         )
-    return [_text(value) for value in values]
-
-
-def _text(value: Any) -> str:
-    value = value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, float):
-        return "" if math.isnan(value) else str(int(value)) if value.is_integer() else str(value)
-    return str(value)
+    return [value_text(value, f"{path}: {name}") for value in values]
 
 
 def _split(flat: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:

@@ -10,6 +10,7 @@ arrays cannot show, such as two labels in one path.
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -184,6 +185,22 @@ def rename_classes(parsed: Parsed, names: Mapping[str, str]) -> Parsed:
 def in_natural_order(names: set[str]) -> list[str]:
     """Numbers by value, before all other names in alphabetical order."""
     return sorted(names, key=lambda name: (0, int(name), name) if _is_number(name) else (1, 0, name))
+
+
+def much_alike(names: Sequence[str]) -> list[list[str]]:
+    """Sets of names that may be meant as one: 1 and 1.0, 01 and 1, a and A."""
+    sets: dict[str, list[str]] = {}
+    for name in names:
+        sets.setdefault(_simplest(name), []).append(name)
+    return [alike for alike in sets.values() if len(alike) > 1]
+
+
+def _simplest(name: str) -> str:
+    plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    try:
+        return f"{float(plain):g}" if plain.isascii() and len(plain) < 20 else plain
+    except ValueError:
+        return plain
 
 
 def _counted(numbers: np.ndarray) -> np.ndarray:

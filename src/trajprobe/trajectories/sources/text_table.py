@@ -94,7 +94,7 @@ def unpack(data: bytes) -> tuple[bytes, list[str]]:
 
 
 def decode(data: bytes) -> tuple[str, list[str]]:
-    """The text, and a note if it is not UTF-8. Raises ValueError if it contains zero bytes, as no text does."""
+    """The text, and a note if it is not UTF-8. Raises ValueError if it is in no known encoding or has zero bytes."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16"), ["read: encoded as UTF-16"]
     if b"\0" in data:
@@ -102,7 +102,14 @@ def decode(data: bytes) -> tuple[str, list[str]]:
     try:
         return data.decode("utf-8-sig"), []
     except UnicodeDecodeError:
-        return data.decode("cp1252", "replace"), ["read: not UTF-8; decoded as Windows-1252"]
+        pass
+    try:
+        return data.decode("cp1252"), ["read: not UTF-8; decoded as Windows-1252"]
+    except UnicodeDecodeError as error:  # two different bytes must not become one character
+        byte, place = data[error.start], error.start
+        raise ValueError(
+            f"byte {place} is {byte:#x}: neither UTF-8 nor Windows-1252; save it as UTF-8"
+        ) from None
 
 
 def open_text(

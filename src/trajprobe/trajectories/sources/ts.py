@@ -57,10 +57,14 @@ def read_ts(path: Path, card: TsCard) -> Raw:
 def _read_header(lines: list[str], path: Path, labelled: bool) -> list[str] | None:
     """The classes in order, None if cases have no label; UserError if they have timestamps or should be `labelled`."""
     header: dict[str, list[str]] = {}
-    for line in lines:
+    for number, line in enumerate(lines, 1):
         if line.strip().startswith("@"):
-            key, *values = line.strip()[1:].split()
-            header[key.lower()] = values
+            words = line.strip()[1:].split()
+            if not words:
+                raise UserError(
+                    f"{path}: line {number}: required a keyword after @, as in @classLabel, found none"
+                )
+            header[words[0].lower()] = words[1:]
     if header.get("timestamps", ["false"])[0].lower() == "true":
         raise UserError(
             f"{path}: has timestamps, which are not supported; convert it to .npz or to a long .csv with t"

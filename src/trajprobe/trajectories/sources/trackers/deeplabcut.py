@@ -1,9 +1,10 @@
 """DeepLabCut: the .csv that analyze_videos writes, keypoints in columns and a frame in each row.
 
 Three header rows name the scorer, the body parts and the coordinates x, y and likelihood; in projects of several
-animals a row `individuals` comes second. The first column numbers the frames. A file is named after its video and then
-its scorer. Layout: https://deeplabcut.github.io/DeepLabCut/docs/standardDeepLabCut_UserGuide.html. The threshold of the
-likelihood is by default that of its own configuration, `pcutoff`.
+animals a row `individuals` comes second. Triangulated keypoints have z in place of a likelihood. The first column
+numbers the frames. A file is named after its video and then its scorer. Layout:
+https://deeplabcut.github.io/DeepLabCut/docs/standardDeepLabCut_UserGuide.html. The threshold of the likelihood is by
+default that of DeepLabCut's own configuration, `pcutoff`.
 """
 
 from collections import Counter
@@ -39,8 +40,9 @@ def read_deeplabcut(data: bytes, where: str, card: PosesCard) -> TrackFile:
     if np.isnan(frames).any():
         raise UserError(f"{where}: the first column must number the frames, and has empty cells")
     animals: dict[str, Keypoints] = {}
+    deep = all((*name, "z") in places for name in names)
     for animal, part in dict.fromkeys(names):
-        axes = [places.get((animal, part, axis)) for axis in "xy"]
+        axes = [places.get((animal, part, axis)) for axis in ("xyz" if deep else "xy")]
         if None in axes:
             raise UserError(f"{where}: {part} must have columns x and y")
         points = np.stack(
@@ -57,7 +59,11 @@ def read_deeplabcut(data: bytes, where: str, card: PosesCard) -> TrackFile:
         [path[order] for path in paths],
         [frames[order] * step] * len(ids),
         video_ends=header["scorer"][0],
-        notes=["coordinates: in pixels", *notes, note],
+        notes=[
+            "coordinates: in the units of the calibration" if deep else "coordinates: in pixels",
+            *notes,
+            note,
+        ],
         counts=Counter(counts),
     )
 

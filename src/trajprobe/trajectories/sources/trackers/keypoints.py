@@ -15,13 +15,13 @@ from trajprobe.core.schema import nearest
 MEAN = "mean"
 Keypoints = dict[
     str, tuple[np.ndarray, np.ndarray | None]
-]  # name -> (P, 2), NaN where missing, and (P,) likelihood
+]  # name -> (P, 2|3), NaN if missing; (P,) likelihood
 
 
 def path_of_keypoint(
     animals: Mapping[str, Keypoints], card: PosesCard, where: str, default: float | None
 ) -> tuple[list[str], list[np.ndarray], list[str], dict[str, int]]:
-    """The animals, the path (P, 2) of each, notes, and counted notes as in `TrackFile`.
+    """The animals, the path (P, 2|3) of each, notes, and counted notes as in `TrackFile`.
 
     default: the least likelihood, if the card gives none; None for any. Raises UserError if the card does not say
     which of several keypoints is meant, or names one that no animal has.
@@ -67,7 +67,7 @@ def _chosen(names: Sequence[str], wanted: str | None, where: str) -> list[str]:
 
 
 def _mean(points: np.ndarray) -> np.ndarray:
-    """(P, 2), the mean of (K, P, 2) over the points of K that are present; NaN where none is."""
+    """(P, D), the mean of (K, P, D) over the points of K that are present; NaN where none is."""
     present = ~np.isnan(points).any(axis=2, keepdims=True)
     count = present.sum(axis=0)
     total = np.where(present, points, 0.0).sum(axis=0)

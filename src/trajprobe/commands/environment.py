@@ -1,0 +1,50 @@
+"""The TRAJPROBE_* variables, checked at the start of every command.
+
+A variable that one command reads and another does not would otherwise stop a pipeline in the middle. What an option
+accepts is said once, where the option is declared: its variable is checked by the option itself.
+"""
+
+import os
+import re
+from typing import Any
+
+from trajprobe.core.errors import UserError
+from trajprobe.core.paths import cache_folder
+
+DEVICE = r"cpu|mps|cuda(:\d{1,3})?"
+
+
+def check_environment(context: Any) -> None:
+    """Check all variables, whatever the command. context: typer's, of the whole command line.
+
+    Raises UserError or typer's BadParameter for the first one that no command could use.
+    """
+    waiting, checked = [context.command], set()
+    while waiting:
+        command = waiting.pop()
+        waiting.extend(getattr(command, "commands", {}).values())
+        for option in command.params:
+            variable = option.envvar
+            if variable and variable not in checked and os.environ.get(variable):
+                checked.add(variable)
+                option.handle_parse_result(type(context)(command), {}, [])
+    cache = cache_folder()
+    if cache.exists() and not cache.is_dir():
+        raise UserError(f"TRAJPROBE_CACHE: must name a folder, got {str(cache)!r}, which is a file")
+    if os.environ.get("TRAJPROBE_MIRROR"):  # imported only then, as every command waits for it
+        from trajprobe.download.mirror import mirror_places
+
+        mirror_places(())
+    if os.environ.get("TRAJPROBE_CACHE_LIMIT"):
+        from trajprobe.extract.shard_cache import cache_limit
+
+        cache_limit()
+
+
+def check_device(name: str | None) -> str | None:
+    """The name of a device, as it is. Raises UserError unless it is one that features can be computed on."""
+    if name is not None and not re.fullmatch(DEVICE, name):
+        raise UserError(
+            f"--device (TRAJPROBE_DEVICE): must be cpu, cuda, cuda:1, ... or mps, got {name!r}; correct or unset it"
+        )
+    return name

@@ -1,0 +1,84 @@
+"""Every TRAJPROBE_* variable is checked by every command, also by those that do not read it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from rich.text import Text
+
+from trajprobe import cli
+from trajprobe.commands.environment import check_device
+from trajprobe.commands.listing import console
+from trajprobe.core.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line on stderr of a command that ends with 1."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["trajprobe", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    printed = capsys.readouterr()
+    assert caught.value.code == 1
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert printed.err.count("\n") == 1
+    return printed.err
+
+
+@pytest.mark.parametrize("command", [["families"], ["show"], ["study", "show", "studies/known_answers.yaml"]])
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TRAJPROBE_DEVICE", "meta"),
+        ("TRAJPROBE_CACHE", "~nobody-at-all/x"),
+        ("TRAJPROBE_CACHE", str(ROOT / "README.md")),
+        ("TRAJPROBE_CACHE_LIMIT", "much"),
+        ("TRAJPROBE_CACHE_LIMIT", "nan"),
+        ("TRAJPROBE_WORKERS", "99999999"),
+        ("TRAJPROBE_WORKERS", "0"),
+        ("TRAJPROBE_BATCH", "1e3"),
+        ("TRAJPROBE_DROP_DOWNLOADS", "perhaps"),
+        ("TRAJPROBE_MIRROR", "ftp://somewhere"),
+        ("TRAJPROBE_MIRROR", "http://"),
+        ("TRAJPROBE_MIRROR", "\x1b[31m"),
+    ],
+)
+def test_nonsense_is_refused_by_every_command(
+    command: list[str],
+    variable: str,
+    value: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(variable, value)
+    message = refusal(monkeypatch, capsys, *command)
+    assert variable in message
+    assert "\x1b" not in message
+
+
+def test_the_option_is_checked_as_its_variable_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "'meta'" in refusal(monkeypatch, capsys, "extract", "magvit2_mini", "--device", "meta")
+
+
+@pytest.mark.parametrize("name", ["cpu", "cuda", "cuda:0", "cuda:15", "mps"])
+def test_devices_that_compute_are_accepted(name: str) -> None:
+    assert check_device(name) == name
+
+
+@pytest.mark.parametrize("name", ["meta", "cpu:1:2", "cuda:-1", "hpu", "cuda:\n0", ""])
+def test_other_devices_are_not(name: str) -> None:
+    with pytest.raises(UserError, match="TRAJPROBE_DEVICE"):
+        check_device(name)
+
+
+def test_a_table_shows_controls_as_escapes(capsys: pytest.CaptureFixture[str]) -> None:
+    console().print(Text("\x1b[2J\x07quiet"), "[bold]loud[/]")
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert "\\x1b[2J" in printed
+    assert "loud" in printed
