@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
-from trajprobe.artifacts.metrics import ARM_COLUMNS, CLASS_COLUMNS, RELIABILITY_COLUMNS, RERUN, read_table
+from trajprobe.artifacts.costs import Measured
+from trajprobe.artifacts.metrics import (
+    ARM_COLUMNS,
+    CLASS_COLUMNS,
+    LADDER_COLUMNS,
+    RELIABILITY_COLUMNS,
+    RERUN,
+    read_table,
+)
 from trajprobe.core.errors import UserError
 from trajprobe.core.schema import Interval
 
@@ -237,3 +245,36 @@ def read_bins(path: Path, encoders: Sequence[str]) -> dict[str, Bins]:
         return [Bin(*(float(row[name]) for name in names)) for row in own]
 
     return {encoder: Bins(bins(encoder, "pretrained"), bins(encoder, "random")) for encoder in encoders}
+
+
+@dataclass(frozen=True)
+class LadderRow:
+    """One row of ladder.csv. difference: from the first row, None of itself. costs: None where nothing was measured."""
+
+    name: str
+    arm: str
+    seeds: int
+    accuracy: Interval
+    difference: Interval | None
+    p_holm: float
+    tied: bool
+    costs: Measured | None
+
+
+def read_ladder(path: Path) -> list[LadderRow]:
+    """The rows in order, the headline's pretrained arm first. Raises UserError if the file or a column is missing."""
+    return [
+        LadderRow(
+            name=row["alternative"],
+            arm=row["arm"],
+            seeds=int(row["seeds"]),
+            accuracy=_interval(row, "accuracy"),
+            difference=_interval(row, "difference") if row["difference"] else None,
+            p_holm=float(row["p_holm"] or 1),
+            tied=row["tied"] == "1",
+            costs=Measured.model_validate({name: row[name] for name in Measured.model_fields}, strict=False)
+            if row["device"]
+            else None,
+        )
+        for row in read_table(path, LADDER_COLUMNS)
+    ]

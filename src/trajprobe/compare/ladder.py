@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from trajprobe.artifacts.costs import Costs
+from trajprobe.artifacts.costs import Costs, Measured
 from trajprobe.artifacts.formatting import bare, percent, points_range
 from trajprobe.artifacts.predictions import ArmPredictions
 from trajprobe.compare.best_set import tied_for_best
@@ -121,8 +121,7 @@ def ladder_rows(
                 "p_holm": rung.p_holm,
             }
         if rung.costs is not None:
-            names = ("training_seconds", "inference_seconds", "parameters", "bytes", "device")
-            row |= {name: getattr(rung.costs, name) for name in names}
+            row |= {name: getattr(rung.costs, name) for name in Measured.model_fields}
         yield row
 
 

@@ -36,8 +36,9 @@ class PairedPredictions:
     """All arms over N held-out items.
 
     y: (N,) integers into `classes`; groups: (N,) integers 0..G-1; contrasts: by encoder, its headline first; controls:
-    by name; alternatives: by name, an arm for each seed. l2_grid: both ends of the probe's grid. split_half_counts: (B, 2, K) items of each class that are tested in
-    each half of B split halves. features: metadata of each encoder's features.
+    by name. l2_grid: both ends of the probe's grid. split_half_counts: (B, 2, K) items of each class that are tested in
+    each half of B split halves. features: metadata of each encoder's features. alternatives: by name, an arm for each
+    seed.
     """
 
     y: np.ndarray
@@ -122,7 +123,8 @@ def pair_predictions(
 ) -> PairedPredictions:
     """Bring the files together: `files` by encoder, and the controls under their name; `alternatives` by theirs.
 
-    An alternative may have results in fewer split halves, which are the first of the same. Raises UserError if two files disagree on items, labels, groups, folds or split halves, or an encoder lacks an arm.
+    An alternative may have results in fewer split halves, which are the first of the same. Raises UserError if two files
+    disagree on items, labels, groups, folds or split halves, or an encoder lacks an arm.
     """
     first_name, first = next(iter(files.items()))
     alternatives = alternatives or {}

@@ -24,8 +24,9 @@ from trajprobe.core import paths
 
 
 def run(settings: CompareParams, encoders: Sequence[str], baselines: Sequence[str], weights: str) -> str:
-    """Compare the arms of every encoder and the alternatives, and write metrics/; returns the verdict on the first, in plain sentences,
-    and the digests of weights that no card pins.
+    """Compare the arms of every encoder and the alternatives, and write metrics/.
+
+    Returns the verdict on the first, in plain sentences, and the digests of weights that no card pins.
 
     Raises UserError if predictions are missing or do not fit together, or if labels leak.
     """

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trajprobe.artifacts.analyses import Analyses
-from trajprobe.artifacts.comparisons import BEST_OF, Arms, ClassGain
+from trajprobe.artifacts.comparisons import BEST_OF, Arms, ClassGain, LadderRow
 from trajprobe.artifacts.formatting import counted, percent
 from trajprobe.artifacts.metrics import Summary
 from trajprobe.plot import findings
@@ -62,6 +62,7 @@ class ReportData:
     outcomes: Outcomes
     class_gains: Mapping[str, Sequence[ClassGain]]
     analyses: Mapping[str, Analyses]
+    ladder: Sequence[LadderRow]
     source: SourceFacts
     items: int
     quarantined: int
@@ -101,6 +102,7 @@ def render_page(data: ReportData) -> str:
     return template("page.html").render(
         headline=findings.headline(main.verdict, data.rope),
         sentence=summary.sentence,
+        ladder=data.ladder,
         lede=findings.lede(main, held, data.items, len(classes), data.source.name, noun),
         main=main,
         strip=interval_strips([main.gain], data.rope)[0],

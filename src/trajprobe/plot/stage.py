@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trajprobe.artifacts.analyses import read_analyses
 from trajprobe.artifacts.clips import Clips, open_clips
-from trajprobe.artifacts.comparisons import read_arms, read_bins, read_class_gains
+from trajprobe.artifacts.comparisons import read_arms, read_bins, read_class_gains, read_ladder
 from trajprobe.artifacts.metrics import read_summary
 from trajprobe.artifacts.predictions import read_predictions
 from trajprobe.artifacts.source_card import load_source_card
@@ -48,6 +48,7 @@ def run(settings: PlotParams, source: str, encoders: Sequence[str], rope: float,
             outcomes=headline,
             class_gains=read_class_gains(paths.PER_CLASS, encoders),
             analyses=analyses,
+            ladder=read_ladder(paths.LADDER),
             source=SourceFacts(
                 card.name, card.summary, card.citation, card.licence, card.format == "synthetic"
             ),
