@@ -30,7 +30,6 @@ STUDY = {
     "render": {"size": 32, "frames": 3},
     "extract": {"random_inits": 2},
     "probe": {"folds": 2, "repeats": 1, "inner_folds": 2, "split_halves": 2},
-    "compare": {"bootstrap": 100},
     "analyse": {"label_efficiency": False, "description_length": False, "selectivity": False, "knn": False},
     "plot": {"clips_per_class": 2},
 }
