@@ -1,6 +1,6 @@
 """Is the comparison calibrated? Thousands of simulated studies whose true gain is known (see worlds.py).
 
-    python benchmarks/calibration.py --out benchmarks/calibration.json    # hours on 2 cores; resumes
+    python benchmarks/calibration.py --out benchmarks/calibration.json    # many hours on 2 cores; resumes
     python benchmarks/calibration.py --out tables.json --tables           # without probes: ten minutes on one core
     python benchmarks/calibration.py --out quick.json --studies 200       # at most so many in every cell
     python benchmarks/calibration.py --out benchmarks/calibration.json --table
