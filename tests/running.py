@@ -36,7 +36,7 @@ def run(
             given = (given.baseline, given.probe, given.extract, given.encoders[0])
             return str(call(*given, name, device, batch, workers))
         case "compare":
-            return str(call(given.compare, given.encoders, given.weights))
+            return str(call(given.compare, given.encoders, given.baselines, given.weights))
         case "plot":
             rope, confidence = given.compare.rope, given.compare.confidence
             return str(call(given.plot, given.source, given.encoders, rope, confidence))

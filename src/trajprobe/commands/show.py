@@ -3,18 +3,27 @@
 It reads metrics/ and formats text, so it starts fast.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from rich.table import Table
 
-from trajprobe.artifacts.comparisons import BEST_OF, Arms, ArmScores, Comparison, read_arms
+from trajprobe.artifacts.comparisons import (
+    BEST_OF,
+    Arms,
+    ArmScores,
+    Comparison,
+    LadderRow,
+    read_arms,
+    read_ladder,
+)
 from trajprobe.artifacts.features import read_features_metadata
 from trajprobe.artifacts.formatting import counted, percent, points, points_range
 from trajprobe.artifacts.metrics import read_summary
 from trajprobe.commands.listing import console
 from trajprobe.core import paths
 from trajprobe.core.machine import differences, environment
+from trajprobe.core.schema import Interval
 
 HEADER = ("arm", "accuracy", "interval", "macro-F1", "log loss", "gain (points)", "verdict")
 
@@ -27,7 +36,8 @@ def run() -> None:
     )
     for column in table.columns[1:]:
         column.justify = "right"
-    for row in arms_table(arms, summary.chance):
+    ladder = read_ladder(paths.LADDER)
+    for row in arms_table(arms, summary.chance, ladder):
         table.add_row(*row)
     out = console()
     out.print(table)
@@ -51,8 +61,9 @@ def run() -> None:
     )
 
 
-def arms_table(arms: Arms, chance: float) -> Iterable[tuple[str, ...]]:
-    """Rows under HEADER: each encoder's pretrained arm and its random initialisations together, controls, chance.
+def arms_table(arms: Arms, chance: float, ladder: Sequence[LadderRow] = ()) -> Iterable[tuple[str, ...]]:
+    """Rows under HEADER: each encoder's pretrained arm and its random initialisations together, controls, alternatives,
+    chance.
 
     Layers and poolings are named in the first column.
     """
@@ -62,6 +73,9 @@ def arms_table(arms: Arms, chance: float) -> Iterable[tuple[str, ...]]:
             yield _random(comparison)
     for control in arms.controls:
         yield (control.encoder, *_scores(control), "", "")
+    for row in ladder:
+        if row.arm == "baseline":
+            yield (row.name, percent(row.accuracy.value), _range(row.accuracy), "", "", "", "")
     yield ("chance", percent(chance), "", "", "", "", "")
 
 
@@ -96,7 +110,11 @@ def _scores(arm: ArmScores) -> tuple[str, str, str, str]:
     accuracy = arm.accuracy
     return (
         percent(accuracy.value),
-        f"{percent(accuracy.low)} to {percent(accuracy.high)}",
+        _range(accuracy),
         f"{arm.macro_f1:.3f}",
         f"{arm.log_loss:.3f}",
     )
+
+
+def _range(accuracy: Interval) -> str:
+    return f"{percent(accuracy.low)} to {percent(accuracy.high)}"

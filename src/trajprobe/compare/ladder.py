@@ -147,13 +147,17 @@ def worth_using(rungs: Sequence[Rung], confidence: float) -> str:
     if equal:
         best = min(equal, key=_seconds)
         return (
-            f"{NAMES.get(best.name, best.name).capitalize()} {_verb(best)} no worse within the uncertainty "
+            f"{_capital(NAMES.get(best.name, best.name))} {_verb(best)} not differ significantly from it "
             f"({percent(best.accuracy.mean)}, {_difference(best, confidence)}{_cheaper(best, headline)})."
         )
     if not headline.tied:
         names = ", ".join(f"{rung.name} ({rung.arm})" for rung in others if rung.tied)
         return f"Nothing simpler is more accurate, but of all that were compared the best is {names}."
     return f"None of the {len(simpler)} simpler alternatives is as accurate: the best of them is {_named(simpler[0])}."
+
+
+def _capital(name: str) -> str:
+    return name[0].upper() + name[1:]
 
 
 def _verb(rung: Rung) -> str:

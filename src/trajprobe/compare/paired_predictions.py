@@ -123,8 +123,8 @@ def pair_predictions(
 ) -> PairedPredictions:
     """Bring the files together: `files` by encoder, and the controls under their name; `alternatives` by theirs.
 
-    An alternative may have results in fewer split halves, which are the first of the same. Raises UserError if two files
-    disagree on items, labels, groups, folds or split halves, or an encoder lacks an arm.
+    An alternative may have results in fewer split halves, which are the first of the same. Raises UserError if two
+    files disagree on items, labels, groups, folds or split halves, or an encoder lacks an arm.
     """
     first_name, first = next(iter(files.items()))
     alternatives = alternatives or {}

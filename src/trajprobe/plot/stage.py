@@ -34,6 +34,7 @@ def run(settings: PlotParams, source: str, encoders: Sequence[str], rope: float,
     predictions = {name: read_predictions(paths.predictions(name)) for name in encoders}
     outcomes = {name: count_outcomes(own, name) for name, own in predictions.items()}
     analyses = {name: read_analyses(paths.analyses(name), name) for name in encoders}
+    ladder = read_ladder(paths.LADDER)
     bins = read_bins(paths.RELIABILITY, encoders)
     items = read_items(paths.TRAJECTORIES)
     clips = open_clips(paths.VIDEOS)
@@ -48,7 +49,7 @@ def run(settings: PlotParams, source: str, encoders: Sequence[str], rope: float,
             outcomes=headline,
             class_gains=read_class_gains(paths.PER_CLASS, encoders),
             analyses=analyses,
-            ladder=read_ladder(paths.LADDER),
+            ladder=ladder,
             source=SourceFacts(
                 card.name, card.summary, card.citation, card.licence, card.format == "synthetic"
             ),
@@ -56,7 +57,7 @@ def run(settings: PlotParams, source: str, encoders: Sequence[str], rope: float,
             quarantined=_count_rows(paths.QUARANTINE),
             clip=_clip_facts(clips),
             encoders=[describe_encoder(own.features) for own in predictions.values()],
-            figures=write_figures(folder, arms, outcomes, bins, analyses, summary.chance, rope),
+            figures=write_figures(folder, arms, outcomes, bins, analyses, summary.chance, rope, ladder),
             disagreements=write_disagreements(clips, items.item_ids, headline, folder),
             examples=write_class_clips(clips, items.labels, items.classes, settings.clips_per_class, folder),
             rope=rope,
