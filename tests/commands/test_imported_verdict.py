@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENCODER = "placeholder"  # seeded noise: the smallest encoder
 TINY = {
     "encoders": [ENCODER],
+    "baselines": [],
     "render.size": 32,
     "extract.random_inits": 2,
     "probe.folds": 2,

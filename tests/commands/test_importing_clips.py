@@ -43,6 +43,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, download_cache: Pat
     shutil.copy(ROOT / "models/placeholder/card.yaml", folder / "models/placeholder/card.yaml")
     content = yaml.safe_load((ROOT / "params.yaml").read_text()) | {
         "encoders": ["placeholder"],
+        "baselines": [],
         "source": "mine",
     }
     for section, values in STUDY.items():
@@ -136,7 +137,7 @@ def test_an_archive_of_clips_and_paths_gives_a_verdict_with_coordinates_and_can_
     assert "arrays: not used: videos" in said
     run("trajectories", load_params())
     assert "ready-made" not in run("render", load_params())
-    assert open_clips(paths.VIDEOS).drawn == {"content": "trajectories", "trail": "whole", "view": "3d"}
+    assert open_clips(paths.VIDEOS).drawn["content"] == "trajectories"
     assert "  clips: ignore kept from the card\n" in importing.run(project / "a.npz", "mine", replace=True)
 
 

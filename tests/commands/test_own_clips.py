@@ -459,7 +459,7 @@ def verdict_of(name: str, params: Params) -> dict[str, str]:
         for arm in file.arms
     ]
     write_predictions(paths.predictions(name), replace(file, arms=arms))
-    run("compare", params.model_copy(update={"encoders": [name]}))
+    run("compare", params.model_copy(update={"encoders": [name], "baselines": []}))
     return next(row for row in read_table(paths.ARMS, ARM_COLUMNS) if row["arm"] == "pretrained")
 
 

@@ -41,6 +41,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, download_cache: Pat
         content[section].update(values)
     content["probe"]["l2_grid"]["count"] = 2
     content["probe"]["split_halves"] = 2
+    content["baselines"] = []
     content["encoders"] = [*sorted(tiny_hub.MODELS), "eleventh"]
     (folder / "models" / "eleventh").mkdir(parents=True)
     (folder / "models" / "eleventh" / "card.yaml").write_text(tiny_hub.ELEVENTH)

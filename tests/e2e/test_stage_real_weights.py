@@ -60,7 +60,7 @@ def test_published_weights_from_fetch_to_comparison(
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_bytes((ROOT / file).read_bytes())
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    content |= {"source": source, "encoders": [encoder]}
+    content |= {"source": source, "encoders": [encoder], "baselines": []}
     content["synthesis"]["per_class"] = items // len(content["synthesis"]["families"])
     content["render"]["size"] = size
     for section, values in SMALL.items():
