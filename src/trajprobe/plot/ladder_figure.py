@@ -7,6 +7,7 @@ measured are in the table of the page alone.
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from trajprobe.artifacts.comparisons import LadderRow
 from trajprobe.plot.style import WIDTH, in_percent, key_above, mark, panel, short
@@ -20,10 +21,13 @@ def draw_ladder(rows: Sequence[LadderRow], theme: Theme) -> Figure:
     measured = [(row, row.costs.inference_seconds) for row in rows if row.costs]
     figure = Figure(figsize=(WIDTH, TOP + HEIGHT + BOTTOM))
     axes = panel(figure, LEFT, BOTTOM, WIDTH - LEFT - RIGHT, HEIGHT)
-    names = short([row.name for row, _ in measured], 22, "alternative")
+    names = short(
+        [f"{row.name}, random" if row.arm == "random" else row.name for row, _ in measured], 26, "alternative"
+    )
+    colours = {"pretrained": theme.pretrained, "random": theme.random}
     for (row, seconds), name in zip(measured, names, strict=True):
         x, accuracy = 1000 * seconds, row.accuracy
-        colour = theme.pretrained if row.arm == "pretrained" else theme.control
+        colour = colours.get(row.arm, theme.control)
         axes.plot([x, x], [accuracy.low, accuracy.high], color=colour, linewidth=2)
         axes.plot(
             [x],
@@ -38,6 +42,8 @@ def draw_ladder(rows: Sequence[LadderRow], theme: Theme) -> Figure:
             name, (x, accuracy.value), (9, 0), textcoords="offset points", va="center", color=theme.ink
         )
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     xs = [1000 * seconds for _, seconds in measured]
     axes.set_xlim(min(xs) / 2, max(xs) * 2)
     axes.grid(axis="y")
@@ -47,8 +53,9 @@ def draw_ladder(rows: Sequence[LadderRow], theme: Theme) -> Figure:
     look = {"marker": "o", "linestyle": "", "markersize": 8, "color": theme.control, "markeredgewidth": 1.6}
     handles = [
         mark("tied for best", **look),
-        mark("not", **look, markerfacecolor=theme.surface),
-        mark("encoder, pretrained", color=theme.pretrained, marker="o", linestyle="", markersize=8),
+        mark("not tied for best", **look, markerfacecolor=theme.surface),
+        mark("pretrained", color=theme.pretrained, marker="o", linestyle="", markersize=8),
+        mark("random", color=theme.random, marker="o", linestyle="", markersize=8),
     ]
     key_above(figure, handles, LEFT, theme)
     return figure
