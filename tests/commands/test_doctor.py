@@ -65,7 +65,7 @@ def test_an_empty_rwlock_stops_dvc_until_doctor_has_removed_it(
     doctor.run(fix=True)
     printed = capsys.readouterr().out
     assert "JSON structure is corrupted" in printed
-    assert "removed" in printed
+    assert "put right" in printed
     assert "remote store (default): reachable" in printed
     assert "remote away: not reachable" in printed
     assert dvc("add", "file").returncode == 0
@@ -87,6 +87,30 @@ def test_what_a_living_process_uses_stays(project: Path) -> None:
         os.close(lock)
     assert not any(each.holder for each in found(project).values())
     doctor.run(fix=True)
+    assert not found(project)
+
+
+@pytest.mark.parametrize("committed", [False, True])
+@pytest.mark.parametrize("content", ["", "schema: '2.0'\n", "schema: '2.0'\nstages:\n  a:\n    cmd: 'x"])
+def test_a_dvc_lock_that_was_cut_off_is_that_of_git_again(
+    project: Path, content: str, committed: bool
+) -> None:
+    lock, whole = project / "dvc.lock", "schema: '2.0'\nstages: {}\n"
+    lock.write_text(whole)
+    assert not found(project)
+    if committed:
+        for arguments in (
+            ["init", "-q"],
+            ["add", "dvc.lock"],
+            ["-c", "user.name=a", "-c", "user.email=b", "commit", "-qmc"],
+        ):
+            subprocess.run(["git", *arguments], cwd=project, check=True)
+    lock.write_text(content)
+    (leftover,) = found(project).values()
+    assert leftover.remove is not None
+    leftover.remove()
+    assert lock.exists() == committed
+    assert not committed or lock.read_text() == whole
     assert not found(project)
 
 
@@ -169,7 +193,7 @@ def test_a_scratch_folder_of_a_killed_process_is_removed(project: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=False)
     (scratch,) = found(project).values()
     assert not scratch.holder
-    assert "safe to remove" in "\n".join(doctor._described([scratch], project, False))
+    assert "--fix is safe" in "\n".join(doctor._described([scratch], project, False))
     doctor.run(fix=True)
     assert not found(project)
     assert shutil.disk_usage(project).free

@@ -52,7 +52,7 @@ def test_kills_at_random_moments_lose_nothing(reproduced: Path, tmp_path: Path) 
         time.sleep(draws.uniform(0, longest if chosen is commands[0] else 5))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    command(project, "trajprobe", "doctor", "--fix", TRAJPROBE_CACHE=str(cache))
+        command(project, "trajprobe", "doctor", "--fix", TRAJPROBE_CACHE=str(cache))
     command(project, "dvc", "repro", TRAJPROBE_CACHE=str(cache))
     assert state(project) == ""
     assert command(project, "trajprobe", "doctor", TRAJPROBE_CACHE=str(cache))

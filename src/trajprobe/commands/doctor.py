@@ -17,6 +17,7 @@ from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 
 LIBRARIES = ("trajprobe", "dvc", "torch", "transformers", "numpy", "scikit-learn", "pyarrow", "zarr")
+STOPS_DVC = ("rwlock", "dvc.lock")
 PATIENCE = 15  # seconds for a remote to answer
 LEAST_FREE = 2e9  # bytes
 
@@ -34,7 +35,7 @@ def run(fix: bool) -> None:
     if not dvc.is_dir():
         raise UserError(f"{project}: is not a DVC project; run this in the root of one")
     found = find_leftovers(project, dvc)
-    blocked = [each for each in found if each.remove and not each.holder and each.path.name == "rwlock"]
+    blocked = [each for each in found if each.remove and not each.holder and each.path.name in STOPS_DVC]
     if fix:
         for leftover in found:
             if leftover.remove and not leftover.holder:
@@ -101,7 +102,7 @@ def _described(found: Sequence[Leftover], project: Path, fixed: bool) -> Iterato
         if leftover.holder:
             state = f"in use by {leftover.holder}; leave it"
         elif leftover.remove:
-            state = "removed" if fixed else "no living process uses it; safe to remove"
+            state = "put right" if fixed else "no living process uses it; --fix is safe"
         else:
             state = leftover.advice
         yield f"{leftover.path.relative_to(project)}: {leftover.what}: {state}"

@@ -9,12 +9,17 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
+
+import yaml
+
+from trajprobe.core.files import atomic
 
 SCRATCH = re.compile(r"\..+\.part")  # of core/files.atomic
 NOT_OURS = {".git", ".venv", ".dvc", "node_modules"}
@@ -40,7 +45,7 @@ def find_leftovers(project: Path, dvc: Path | None) -> list[Leftover]:
     """Everything found in a project and, if it has one, its folder `.dvc`. Nothing is changed."""
     found = [*_scratch_folders(project), *_unfinished(project)]
     if dvc is not None:
-        found += [*_dvc_locks(dvc / "tmp"), *_study_copy(dvc / "tmp")]
+        found += [*_dvc_locks(dvc / "tmp"), *_study_copy(dvc / "tmp"), *_cut_off_lock(project, dvc / "tmp")]
     return found
 
 
@@ -79,6 +84,22 @@ def _dvc_locks(folder: Path) -> Iterator[Leftover]:
         named, what = [], "damaged, so that DVC fails with `JSON structure is corrupted`"
     if what:
         yield Leftover(rwlock, what, holder or ", ".join(named), partial(_remove_locked, rwlock, locks))
+
+
+def _cut_off_lock(project: Path, folder: Path) -> Iterator[Leftover]:
+    """DVC does not replace dvc.lock in one step. What it said is in git, and at worst is computed again."""
+    path = project / "dvc.lock"
+    if not path.is_file():
+        return
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        whole = isinstance(content, dict) and {"schema", "stages"} <= content.keys()
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        whole = False
+    if not whole:
+        what = "cut off, so that DVC fails with `validation failed`; the committed one takes its place"
+        holder = holder_of(folder / "lock") or holder_of(folder / "rwlock.lock")
+        yield Leftover(path, what, holder, partial(_restore, path))
 
 
 def _study_copy(folder: Path) -> Iterator[Leftover]:
@@ -157,6 +178,17 @@ def _remove_locked(path: Path, locks: Sequence[Path]) -> None:
             except OSError:
                 return
         path.unlink(missing_ok=True)
+
+
+def _restore(path: Path) -> None:
+    """The file as git has it at HEAD; none if git has none."""
+    show = ["git", "show", f"HEAD:./{path.name}"]
+    committed = subprocess.run(show, cwd=path.parent, capture_output=True, check=False)
+    if committed.returncode:
+        path.unlink()
+        return
+    with atomic(path) as temporary:
+        temporary.write_bytes(committed.stdout)
 
 
 def _remove(path: Path) -> None:
