@@ -132,7 +132,11 @@ def test_entries_of_the_rwlock_are_held_by_living_dvc_processes(
     project: Path, program: str, holds: bool
 ) -> None:
     """A number may belong to another program by now."""
-    with subprocess.Popen([sys.executable, "-c", f"input() {program}"], stdin=subprocess.PIPE) as process:
+    code = f"print(flush=True); input() {program}"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it runs
         entry = {"pid": process.pid, "cmd": "dvc repro"}
         content = {"write": {"data": entry}, "read": {"a": [entry]}}
         (project / ".dvc/tmp/rwlock").write_text(json.dumps(content))

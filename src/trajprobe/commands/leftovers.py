@@ -165,7 +165,7 @@ def _runs_dvc(pid: int) -> bool:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return True
-    return b"dvc" in command or b"trajprobe" in command
+    return not command or b"dvc" in command or b"trajprobe" in command  # empty while it starts or ends
 
 
 def _remove_locked(path: Path, locks: Sequence[Path]) -> None:
