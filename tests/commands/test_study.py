@@ -343,7 +343,7 @@ def test_an_encoder_that_a_command_makes_has_no_card_before(calls: Path) -> None
         load_study(PATH)
     write_study(before={"made": "trajprobe pretrain made"}, experiments={"two": made}, readings={})
     card = (ROOT / "models/magvit2_mini/card.yaml").read_text().replace("magvit2_mini", "made")
-    seen = "  seen_items: {file: models/made/seen.txt, sha256: " + 64 * "0" + "}\n"
+    seen = "  seen_items: {file: models/made/seen.txt, sha256: '" + 64 * "0" + "'}\n"
     Path("models/made").mkdir()
     Path("models/made/card.yaml").write_text(re.sub(r"(?m)^(  sha256: .*\n)", rf"\1{seen}", card))
     git("add", "models/made")
