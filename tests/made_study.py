@@ -23,13 +23,11 @@ from trajprobe.artifacts.analyses import (
     write_analyses,
 )
 from trajprobe.artifacts.clips import write_clips
-from trajprobe.artifacts.costs import Costs
 from trajprobe.artifacts.encoder_card import EncoderCard
 from trajprobe.artifacts.features import DISORDERS
 from trajprobe.artifacts.predictions import Arm, ArmPredictions, Predictions, write_predictions
 from trajprobe.artifacts.trajectories import TrajectorySet, items_digest, write_trajectories
 from trajprobe.core import paths
-from trajprobe.core.files import write_json
 from trajprobe.core.schema import Interval
 from trajprobe.params import Params, load_params
 
@@ -121,19 +119,6 @@ def make_study(
         predictions = Predictions(own, own, y[held_out], list(classes), "digest", (1e-4, 1e2), arms, features)
         write_predictions(target, predictions)
 
-    def write_costs(name: str, seconds: float) -> None:
-        costs = Costs(
-            name=name,
-            result="0" * 64,
-            training_seconds=480 * seconds,
-            inference_seconds=seconds,
-            parameters=1000,
-            bytes=4000,
-            trainings=1,
-            device="cpu",
-        )
-        write_json(folder / paths.costs(name), costs.model_dump())
-
     for name, (pretrained, random) in encoders.items():
         arms = []
         for number, (layer, pooling) in enumerate(places):
@@ -143,11 +128,9 @@ def make_study(
                 level = random - drop + rng.normal(0, 0.01)
                 arms.append(simulate(Arm(name, "random", init, layer, pooling), level))
         write_arms(name, arms)
-        write_costs(name, 0.02)
         made = make_analyses(name, len(classes), pretrained, random, inits, asked)
         write_analyses(folder / paths.analyses(name), made)
     write_arms("kinematics", [simulate(Arm("kinematics", "baseline"), 0.7)])
-    write_costs("kinematics", 0.0005)
     floor = {"hash_noise": 1 / len(classes)}
     write_arms(
         "controls", [simulate(Arm(name, "control"), level) for name, level in {**CONTROLS, **floor}.items()]

@@ -12,9 +12,9 @@ from scipy.stats import binom
 
 from made_baselines import baseline_params, make_encoder, make_moves
 from running import run
-from trajprobe.artifacts.costs import Measured, write_costs
 from trajprobe.artifacts.predictions import Predictions, read_predictions
 from trajprobe.artifacts.trajectories import ReadyClips, TrajectorySet, read_trajectories, write_trajectories
+from trajprobe.baseline.costs import Measured, write_costs
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.probe.folds import make_folds

@@ -53,7 +53,7 @@ def test_files_of_encoders_that_left_are_removed_and_named() -> None:
         "data/analyses/left.txt",
         "data/predictions/left.json",
         "data/analyses/dtw.json",
-        "data/costs/left.txt",
+        "data/costs/left.json",
     ],
 )
 def test_an_unknown_file_is_refused_and_nothing_is_removed(unknown: str) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from made_pairs import GROUPS, make_arm, make_pairs
-from trajprobe.artifacts.costs import Costs
 from trajprobe.artifacts.metrics import LADDER_COLUMNS
 from trajprobe.artifacts.predictions import ArmPredictions
 from trajprobe.compare.ladder import climb, ladder_rows, worth_using
@@ -33,22 +32,9 @@ def bare(arm: ArmPredictions) -> ArmPredictions:
     return replace(arm, split_half_hits=arm.split_half_hits[:0])
 
 
-def cost(name: str, seconds: float) -> Costs:
-    return Costs(
-        name=name,
-        result="0" * 64,
-        training_seconds=1.0,
-        inference_seconds=seconds,
-        parameters=10,
-        bytes=40,
-        trainings=1,
-        device="cpu",
-    )
-
-
 def test_the_random_arms_differ_from_the_headline_by_minus_the_gain() -> None:
     paired = made()
-    rungs = {(rung.name, rung.arm): rung for rung in climb(paired, "e", {}, CONFIDENCE)}
+    rungs = {(rung.name, rung.arm): rung for rung in climb(paired, "e", CONFIDENCE)}
     contrast = paired.contrasts["e"][0]
     gain = paired.difference([contrast.pretrained], contrast.random)
     found = rungs["e", "random"].difference
@@ -57,7 +43,7 @@ def test_the_random_arms_differ_from_the_headline_by_minus_the_gain() -> None:
 
 
 def test_rungs_are_in_order_without_hash_noise_and_the_headline_is_first() -> None:
-    rungs = climb(made(kinematics=0.95, dtw=0.5), "e", {}, CONFIDENCE)
+    rungs = climb(made(kinematics=0.95, dtw=0.5), "e", CONFIDENCE)
     names = [rung.name for rung in rungs]
     assert (names[0], rungs[0].arm) == ("e", "pretrained")
     assert sorted(names[1:]) == ["coordinates", "dtw", "e", "kinematics"]
@@ -65,29 +51,27 @@ def test_rungs_are_in_order_without_hash_noise_and_the_headline_is_first() -> No
     assert means == sorted(means, reverse=True)
 
 
-def test_rows_fit_the_columns_and_keep_costs_apart() -> None:
+def test_rows_fit_the_columns() -> None:
     paired = made(kinematics=0.95)
-    rungs = climb(paired, "e", {"kinematics": cost("kinematics", 0.001)}, CONFIDENCE)
+    rungs = climb(paired, "e", CONFIDENCE)
     rows = list(ladder_rows(paired, rungs, CONFIDENCE))
     assert all(set(row) <= set(LADDER_COLUMNS) for row in rows)
-    assert {row["alternative"] for row in rows if "parameters" in row} == {"kinematics"}
     assert "difference" not in rows[0]
 
 
-def test_what_does_better_is_recommended_with_its_share_of_the_cost() -> None:
-    costs = {"kinematics": cost("kinematics", 0.001), "e": cost("e", 0.4)}
-    said = worth_using(climb(made(kinematics=2.0), "e", costs, CONFIDENCE), CONFIDENCE)
+def test_what_does_better_is_recommended() -> None:
+    said = worth_using(climb(made(kinematics=2.0), "e", CONFIDENCE), CONFIDENCE)
     assert said.startswith("But kinematic features alone do better (")
-    assert said.endswith("; 1/400 of the seconds an item): use those.")
+    assert said.endswith("): use those.")
 
 
 def test_what_is_tied_is_said_to_be_no_worse() -> None:
-    said = worth_using(climb(made(dtw=0.8), "e", {}, CONFIDENCE), CONFIDENCE)
+    said = worth_using(climb(made(dtw=0.8), "e", CONFIDENCE), CONFIDENCE)
     assert said.startswith("Dynamic time warping does not differ significantly from it (")
 
 
 def test_nothing_simpler_is_as_accurate() -> None:
-    said = worth_using(climb(made(dtw=0.1), "e", {}, CONFIDENCE), CONFIDENCE)
+    said = worth_using(climb(made(dtw=0.1), "e", CONFIDENCE), CONFIDENCE)
     assert said.startswith(
         "None of the 2 simpler alternatives is as accurate: the best of them is the resampled"
     )

@@ -29,6 +29,7 @@ HARMLESS = (
     "trajprobe.commands",
     "trajprobe.commands.app",
     "trajprobe.commands.import_app",
+    "trajprobe.commands.environment",
     "trajprobe.params",
     "trajprobe.core",
 )

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
-from trajprobe.artifacts.costs import Measured
 from trajprobe.artifacts.metrics import (
     ARM_COLUMNS,
     CLASS_COLUMNS,
@@ -249,7 +248,7 @@ def read_bins(path: Path, encoders: Sequence[str]) -> dict[str, Bins]:
 
 @dataclass(frozen=True)
 class LadderRow:
-    """One row of ladder.csv. difference: from the first row, None of itself. costs: None where nothing was measured."""
+    """One row of ladder.csv. difference: from the first row, None of itself."""
 
     name: str
     arm: str
@@ -258,7 +257,6 @@ class LadderRow:
     difference: Interval | None
     p_holm: float
     tied: bool
-    costs: Measured | None
 
 
 def read_ladder(path: Path) -> list[LadderRow]:
@@ -272,9 +270,6 @@ def read_ladder(path: Path) -> list[LadderRow]:
             difference=_interval(row, "difference") if row["difference"] else None,
             p_holm=float(row["p_holm"] or 1),
             tied=row["tied"] == "1",
-            costs=Measured.model_validate({name: row[name] for name in Measured.model_fields}, strict=False)
-            if row["device"]
-            else None,
         )
         for row in read_table(path, LADDER_COLUMNS)
     ]

@@ -39,12 +39,10 @@ ARM_COLUMNS = (
     *("error_reduction", "odds_ratio", "verdict", "confounded", "contaminated", "warning"),
 )
 # A row for each alternative, the headline's pretrained arm first, then by accuracy. The difference is from the headline
-# and empty in its own row; p_holm is corrected over all rows. tied: whether it is statistically tied for best. Seconds
-# and sizes are empty where they were not measured, and of an encoder those of its features without the probe.
+# and empty in its own row; p_holm is corrected over all rows. tied: whether it is statistically tied for best.
 LADDER_COLUMNS = (
     *("alternative", "arm", "seeds", "accuracy", "accuracy_ci_low", "accuracy_ci_high"),
     *("difference", "difference_ci_low", "difference_ci_high", "p_value", "p_holm", "tied"),
-    *("training_seconds", "inference_seconds", "parameters", "bytes", "trainings", "device"),
 )
 # A row for each class of each encoder's headline.
 CLASS_COLUMNS = (

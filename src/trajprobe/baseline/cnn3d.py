@@ -18,9 +18,9 @@ import torch
 from torch import nn
 
 from trajprobe.artifacts.clips import Clips
-from trajprobe.artifacts.costs import stopwatch
 from trajprobe.artifacts.predictions import Arm
 from trajprobe.baseline import early_stopping
+from trajprobe.baseline.costs import stopwatch
 from trajprobe.baseline.early_stopping import fit_network, network_probabilities, one_thread
 from trajprobe.baseline.learner import Fit, Learner, array_digest, source_digests, train_everywhere
 from trajprobe.baseline.params import Cnn3dParams

@@ -19,17 +19,21 @@ from trajprobe.artifacts.clips import Clips
 from trajprobe.artifacts.encoder_card import load_encoder_card
 from trajprobe.artifacts.predictions import Arm
 from trajprobe.artifacts.weights import load_record
+from trajprobe.baseline.costs import stopwatch
 from trajprobe.baseline.probed import probe_features
 from trajprobe.baseline.task import BASELINE, Outcome, Task
 from trajprobe.core import paths
 from trajprobe.core.progress import progress
 from trajprobe.encoders.registry import resolve_device
 from trajprobe.extract.extraction import (
+    EncoderArm,
+    ExtractSettings,
+    build_encoder,
     chosen,
+    encode,
     encoder_arms,
     extract_settings,
     extract_shards,
-    seconds_per_clip,
 )
 from trajprobe.extract.shard_cache import ShardCache
 
@@ -67,6 +71,9 @@ def frame_orders(kind: str, item_ids: Sequence[str], frames: int, seed: int) -> 
     return orders
 
 
+TIMED_CLIPS = 4  # that measure what an encoder costs
+
+
 def rearranged(task: Task) -> Outcome:
     """The outcome of `task.name`: static, shuffled or reversed. Raises UserError as the stage `extract` does."""
     card = load_encoder_card(task.encoder)
@@ -96,3 +103,16 @@ def rearranged(task: Task) -> Outcome:
         parameters=int(provenance.get("parameters") or 0),
         device=settings.device.type,
     )
+
+
+def seconds_per_clip(arm: EncoderArm, clips: RearrangedClips, settings: ExtractSettings) -> float:
+    """Seconds (see `stopwatch`) that the features of one clip take: of one small batch, after another to warm up.
+
+    Finished shards may come from the cache, so the time of an extraction would tell nothing.
+    """
+    encoder, few = build_encoder(arm, settings.layers), clips[: min(settings.batch, TIMED_CLIPS)]
+    clock = stopwatch(settings.device.type)
+    encode(encoder, few, settings, arm.name, lambda amount=1, note="": None)
+    start = clock()
+    encode(encoder, few, settings, arm.name, lambda amount=1, note="": None)
+    return (clock() - start) / len(few)

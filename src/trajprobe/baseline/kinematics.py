@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trajprobe.artifacts.costs import stopwatch
 from trajprobe.artifacts.predictions import Arm
+from trajprobe.baseline.costs import stopwatch
 from trajprobe.baseline.derivatives import differentiate, join_motions, weighted_quantiles
 from trajprobe.baseline.probed import probe_features
 from trajprobe.baseline.task import BASELINE, Outcome, Task

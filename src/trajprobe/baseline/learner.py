@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from trajprobe.artifacts.costs import Measured
 from trajprobe.artifacts.predictions import Arm, ArmPredictions
+from trajprobe.baseline.costs import Measured
 from trajprobe.baseline.task import Outcome, Task
 from trajprobe.core import paths
 from trajprobe.core.files import sha256

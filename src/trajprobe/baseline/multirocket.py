@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from trajprobe.artifacts.costs import stopwatch
 from trajprobe.artifacts.predictions import Arm
 from trajprobe.baseline import dtw
+from trajprobe.baseline.costs import stopwatch
 from trajprobe.baseline.dtw import resample
 from trajprobe.baseline.learner import Fit, Learner, array_digest, source_digests, train_everywhere
 from trajprobe.baseline.task import BASELINE, Outcome, Task, require

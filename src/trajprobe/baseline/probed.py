@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from trajprobe.artifacts.costs import Measured, stopwatch
 from trajprobe.artifacts.predictions import Arm
+from trajprobe.baseline.costs import Measured, stopwatch
 from trajprobe.baseline.task import Outcome, Task
 from trajprobe.core.parallel import parallel_map
 from trajprobe.core.progress import progress

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import get_args
 
-from trajprobe.artifacts.costs import write_costs
 from trajprobe.artifacts.features import FeatureFile
 from trajprobe.artifacts.predictions import Predictions, write_predictions
 from trajprobe.artifacts.trajectories import items_digest, read_items
+from trajprobe.baseline.costs import write_costs
 from trajprobe.baseline.params import BaselineName, BaselineParams
 from trajprobe.baseline.task import Outcome, Task
 from trajprobe.core import paths
@@ -64,7 +64,7 @@ def run(
             split_half_counts=outcome.split_half_counts,
         ),
     )
-    costs = write_costs(name, lambda: outcome.measured, paths.predictions(name))
+    costs = write_costs(name, outcome.measured)
     # Of the first arm, because arms may be trained from different starts.
     accuracy = float((outcome.arms[0].predicted == inputs.y[tested]).mean())
     return (

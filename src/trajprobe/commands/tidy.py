@@ -21,7 +21,7 @@ def run(encoders: Sequence[str], baselines: Sequence[str]) -> str | None:
     wanted = {
         *(paths.predictions(name) for name in [*encoders, *baselines, paths.CONTROLS]),
         *(paths.analyses(name) for name in encoders),
-        *(paths.costs(name) for name in [*encoders, *baselines]),
+        *(paths.costs(name) for name in baselines),
     }
     folders = {make("any").parent for make in (paths.predictions, paths.analyses, paths.costs)}
     found = [
@@ -36,8 +36,7 @@ def run(encoders: Sequence[str], baselines: Sequence[str]) -> str | None:
             own = path in (paths.predictions(name), paths.costs(name))
         else:
             own = (
-                path in (paths.predictions(name), paths.analyses(name), paths.costs(name))
-                and paths.encoder_card(name).is_file()
+                path in (paths.predictions(name), paths.analyses(name)) and paths.encoder_card(name).is_file()
             )
         if not own or not path.is_file():
             raise UserError(

@@ -6,13 +6,12 @@ statistics of the gain, corrected by Holm's method over the rungs, and with ever
 statistically tied for best. Hash noise is left out: it knows nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from trajprobe.artifacts.costs import Costs, Measured
 from trajprobe.artifacts.formatting import bare, percent, points_range
 from trajprobe.artifacts.predictions import ArmPredictions
 from trajprobe.compare.best_set import tied_for_best
@@ -24,7 +23,6 @@ from trajprobe.compare.random_effects import MeanEstimate, p_value_greater
 from trajprobe.compare.scores import wilson_interval
 
 REARRANGED = ("static", "shuffled", "reversed")  # the encoder itself, on other frames
-CHEAPER = 2.0  # times fewer seconds an item, from which an alternative counts as cheaper
 NAMES = {  # as the sentence calls them
     "coordinates": "the resampled coordinates",
     "kinematics": "kinematic features",
@@ -40,7 +38,7 @@ NAMES = {  # as the sentence calls them
 class Rung:
     """One way to classify the items. arms: one for each seed. difference: from the headline; None of itself.
 
-    p_holm: of no difference, corrected over the other rungs. costs: None where nothing was measured.
+    p_holm: of no difference, corrected over the other rungs.
     """
 
     name: str
@@ -49,7 +47,6 @@ class Rung:
     difference: MeanEstimate | None
     p_holm: float
     tied: bool
-    costs: Costs | None
 
     @property
     def arm(self) -> str:
@@ -57,17 +54,15 @@ class Rung:
         return self.arms[0].arm.arm
 
 
-def climb(
-    paired: PairedPredictions, headline: str, costs: Mapping[str, Costs], confidence: float
-) -> list[Rung]:
-    """The headline's pretrained arm, then all other rungs, the most accurate first. costs: by name of the rung."""
+def climb(paired: PairedPredictions, headline: str, confidence: float) -> list[Rung]:
+    """The headline's pretrained arm, then all other rungs, the most accurate first."""
     first, *others = _rungs(paired, headline)
     differences = [paired.difference(arms, first[1]) for _, arms in others]
     adjusted = holm([gain_interval(each, confidence)[2] for each in differences])
     everyone = [first, *others]
     tied = tied_for_best(_p_less(paired, [arms for _, arms in everyone]), confidence)
     rungs = [
-        Rung(name, arms, paired.accuracy(arms), difference, p_holm, bool(is_tied), costs.get(name))
+        Rung(name, arms, paired.accuracy(arms), difference, p_holm, bool(is_tied))
         for (name, arms), difference, p_holm, is_tied in zip(
             everyone, [None, *differences], [1.0, *adjusted], tied, strict=True
         )
@@ -120,8 +115,6 @@ def ladder_rows(
                 "p_value": p_value,
                 "p_holm": rung.p_holm,
             }
-        if rung.costs is not None:
-            row |= {name: getattr(rung.costs, name) for name in Measured.model_fields}
         yield row
 
 
@@ -140,15 +133,15 @@ def worth_using(rungs: Sequence[Rung], confidence: float) -> str:
         best = better[0]
         return (
             f"But {NAMES.get(best.name, best.name)} alone {_verb(best)} better "
-            f"({percent(best.accuracy.mean)}, {_difference(best, confidence)}{_cheaper(best, headline)}): use "
+            f"({percent(best.accuracy.mean)}, {_difference(best, confidence)}): use "
             f"{'those' if _verb(best) == 'do' else 'that'}."
         )
     equal = [rung for rung in simpler if rung.tied and headline.tied]
     if equal:
-        best = min(equal, key=_seconds)
+        best = equal[0]
         return (
             f"{_capital(NAMES.get(best.name, best.name))} {_verb(best)} not differ significantly from it "
-            f"({percent(best.accuracy.mean)}, {_difference(best, confidence)}{_cheaper(best, headline)})."
+            f"({percent(best.accuracy.mean)}, {_difference(best, confidence)})."
         )
     if not headline.tied:
         names = ", ".join(f"{rung.name} ({rung.arm})" for rung in others if rung.tied)
@@ -168,20 +161,8 @@ def _named(rung: Rung) -> str:
     return f"{NAMES.get(rung.name, rung.name)} ({percent(rung.accuracy.mean)})"
 
 
-def _seconds(rung: Rung) -> float:
-    return rung.costs.inference_seconds if rung.costs else float("inf")
-
-
 def _difference(rung: Rung, confidence: float) -> str:
     assert rung.difference is not None
     low, high, _ = gain_interval(rung.difference, confidence)
     mean = rung.difference.mean
     return f"{'+' if mean > 0 else '−'}{bare(abs(mean))} points, {points_range(low, high)}"
-
-
-def _cheaper(rung: Rung, headline: Rung) -> str:
-    """How much less an item takes, where both were measured on the same kind of device."""
-    if rung.costs is None or headline.costs is None or rung.costs.device != headline.costs.device:
-        return ""
-    ratio = headline.costs.inference_seconds / max(rung.costs.inference_seconds, 1e-9)
-    return f"; 1/{float(f'{ratio:.2g}'):.0f} of the seconds an item" if ratio >= CHEAPER else ""

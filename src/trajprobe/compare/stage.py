@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from trajprobe.artifacts.costs import read_costs
 from trajprobe.artifacts.metrics import (
     ARM_COLUMNS,
     CLASS_COLUMNS,
@@ -37,8 +36,7 @@ def run(settings: CompareParams, encoders: Sequence[str], baselines: Sequence[st
     refuse_leakage(paired)
     judged = judge(paired, settings)
     headline = judged[encoders[0]][0]
-    costs = {name: read_costs(name) for name in (*encoders, *baselines)}
-    rungs = climb(paired, encoders[0], costs, settings.confidence)
+    rungs = climb(paired, encoders[0], settings.confidence)
     sentence = f"{headline.verdict.sentence} {worth_using(rungs, settings.confidence)}".strip()
     write_summary(paths.SUMMARY, tables.summarise(paired, encoders[0], headline, weights, sentence))
     write_table(paths.LADDER, LADDER_COLUMNS, ladder_rows(paired, rungs, settings.confidence))

@@ -21,7 +21,6 @@ import numpy as np
 import torch
 
 from trajprobe.artifacts.clips import Clips
-from trajprobe.artifacts.costs import stopwatch
 from trajprobe.artifacts.encoder_card import EncoderCard
 from trajprobe.core import files
 from trajprobe.core.errors import UserError
@@ -35,7 +34,6 @@ from trajprobe.extract.params import ExtractParams
 from trajprobe.extract.shard_cache import ShardCache, shard_key
 
 SHARD = 64  # clips: the most that a killed run loses
-TIMED_CLIPS = 4  # that measure what an encoder costs
 CALIBRATION = 64  # clips, evenly spaced, on which a random arm may estimate its statistics
 
 
@@ -170,19 +168,6 @@ def build_encoder(arm: EncoderArm, layers: Sequence[str]) -> Encoder:
         if layer not in encoder.layers:
             raise UserError(f"extract.layer: no layer {layer!r}; {nearest(layer, list(encoder.layers))}")
     return encoder
-
-
-def seconds_per_clip(arm: EncoderArm, clips: Clips, settings: ExtractSettings) -> float:
-    """Seconds (see `stopwatch`) that the features of one clip take: of one small batch, after another to warm up.
-
-    Finished shards may come from the cache, so the time of an extraction would tell nothing.
-    """
-    encoder, few = build_encoder(arm, settings.layers), clips[: min(settings.batch, TIMED_CLIPS)]
-    clock = stopwatch(settings.device.type)
-    encode(encoder, few, settings, arm.name, lambda amount=1, note="": None)
-    start = clock()
-    encode(encoder, few, settings, arm.name, lambda amount=1, note="": None)
-    return (clock() - start) / len(few)
 
 
 def encode(

@@ -1,11 +1,10 @@
-"""Stage `extract`: data/videos.zarr, models/<encoder>/weights -> data/features/<encoder>.safetensors, data/costs/."""
+"""Stage `extract`: data/videos.zarr and models/<encoder>/weights -> data/features/<encoder>.safetensors."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 from trajprobe.artifacts.clips import Clips, open_clips
-from trajprobe.artifacts.costs import Measured, write_costs
 from trajprobe.artifacts.encoder_card import load_encoder_card
 from trajprobe.artifacts.features import create_features
 from trajprobe.artifacts.seen_items import CLIP, KINDS, clip_digest
@@ -15,12 +14,9 @@ from trajprobe.core.machine import environment
 from trajprobe.core.progress import progress
 from trajprobe.encoders.registry import resolve_device
 from trajprobe.extract.extraction import (
-    EncoderArm,
-    ExtractSettings,
     encoder_arms,
     extract_settings,
     extract_shards,
-    seconds_per_clip,
 )
 from trajprobe.extract.order_sensitivity import measure_order_sensitivity
 from trajprobe.extract.params import ExtractParams
@@ -77,23 +73,8 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int) -> 
                     else:
                         put(f"random/{name}", (index - 1) * total + start, array)
     cache.prune()
-    parameters = int(provenance.get("parameters") or 0)
-    write_costs(encoder, lambda: _measure(arms[0], clips, settings, parameters), target)
     columns = ", ".join(f"{name} ({width} numbers)" for name, width in widths.items())
     return f"{target}: {total} clips, pretrained and {len(seeds)} random initialisations, {columns}"
-
-
-def _measure(arm: EncoderArm, clips: Clips, settings: ExtractSettings, parameters: int) -> Measured:
-    """What features cost: `training_seconds` those of all clips, since the probe is trained on them."""
-    seconds = seconds_per_clip(arm, clips, settings)
-    return Measured(
-        training_seconds=seconds * clips.shape[0],
-        inference_seconds=seconds,
-        parameters=parameters,
-        bytes=4 * parameters,
-        trainings=1,
-        device=settings.device.type,
-    )
 
 
 def _seen(listed: Mapping[str, Sequence[str]], clips: Clips) -> dict[str, Any]:

@@ -1,16 +1,15 @@
 """All figures of the report as files, named after what they show and the encoder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from trajprobe.artifacts.analyses import Analyses
-from trajprobe.artifacts.comparisons import Arms, Bins, LadderRow
+from trajprobe.artifacts.comparisons import Arms, Bins
 from trajprobe.plot.arms_figure import draw_arms
 from trajprobe.plot.confusion_figure import draw_confusion
 from trajprobe.plot.label_figure import draw_efficiency
-from trajprobe.plot.ladder_figure import draw_ladder
 from trajprobe.plot.layers_figure import draw_layers
 from trajprobe.plot.outcomes import Outcomes
 from trajprobe.plot.reliability_figure import draw_reliability
@@ -22,7 +21,6 @@ class ReportFigures:
     """The pictures in the folder of the page, by encoder if each encoder has its own, headline first.
 
     layers: encoders with more than one layer or pooling. efficiency: encoders whose label efficiency was analysed.
-    ladder: None if no cost was measured.
     """
 
     arms: Picture
@@ -30,7 +28,6 @@ class ReportFigures:
     reliability: Mapping[str, Picture]
     layers: Mapping[str, Picture]
     efficiency: Mapping[str, Picture]
-    ladder: Picture | None = None
 
 
 def write_figures(
@@ -41,7 +38,6 @@ def write_figures(
     analyses: Mapping[str, Analyses],
     chance: float,
     rope: float,
-    ladder: Sequence[LadderRow] = (),
 ) -> ReportFigures:
     """Draw all figures into `folder`. outcomes, bins, analyses: by encoder. chance, rope: fractions."""
     overview = save(partial(draw_arms, arms, chance, rope), folder / "arms.png")
@@ -62,6 +58,4 @@ def write_figures(
             efficiency[name] = save(
                 partial(draw_efficiency, few, chance, rope), folder / f"labels-{name}.png"
             )
-    costs = any(row.costs for row in ladder)
-    climb = save(partial(draw_ladder, ladder), folder / "ladder.png") if costs else None
-    return ReportFigures(overview, confusions, reliability, layers, efficiency, climb)
+    return ReportFigures(overview, confusions, reliability, layers, efficiency)

@@ -1,8 +1,8 @@
-"""data/costs/<name>.json: what an encoder or an alternative cost, measured beside its features or predictions.
+"""data/costs/<name>.json: what an alternative cost, measured beside its predictions.
 
-Seconds are never twice the same, while results are. So they are in a file of their own, and a measurement is kept as
-long as it belongs to the result: if the stage runs again and writes the same bytes, the file stays as it is, and no
-stage behind it has to run. Delete the file to measure again.
+Seconds are never twice the same, while predictions are. So they are in a file of their own, and a measurement is kept
+as long as it belongs to the predictions: if the stage runs again and predicts the same bytes, the file stays as it is,
+and no stage behind it has to run. Delete the file to measure again.
 """
 
 import time
@@ -41,29 +41,21 @@ class Measured(Section):
 
 
 class Costs(Measured):
-    """name: of the encoder or alternative. result: SHA-256 of the features or predictions that were measured."""
+    """name: of the alternative. predictions: SHA-256 of the predictions that the measurement belongs to."""
 
     name: str
-    result: Sha256
+    predictions: Sha256
 
 
-def write_costs(name: str, measure: Callable[[], Measured], result: Path) -> Costs:
-    """Write data/costs/<name>.json for the file `result` as it is now, or keep what was measured for it before.
-
-    measure: called only where nothing is kept.
-    """
-    path, digest = paths.costs(name), sha256(result)
+def write_costs(name: str, measured: Measured) -> Costs:
+    """Write data/costs/<name>.json for the predictions as they are now, or keep what was measured for them before."""
+    path, digest = paths.costs(name), sha256(paths.predictions(name))
     kept = _kept(path)
-    if kept is not None and (kept.name, kept.result) == (name, digest):
+    if kept is not None and (kept.name, kept.predictions) == (name, digest):
         return kept
-    costs = Costs(name=name, result=digest, **measure().model_dump())
+    costs = Costs(name=name, predictions=digest, **measured.model_dump())
     write_json(path, costs.model_dump())
     return costs
-
-
-def read_costs(name: str) -> Costs:
-    """What `write_costs` wrote. Raises UserError if the file is missing or damaged."""
-    return load(Costs, paths.costs(name))
 
 
 def _kept(path: Path) -> Costs | None:
