@@ -27,7 +27,7 @@ def test_identical_arms_gain_nothing_and_need_as_many_labels():
     assert (found.labels, found.draws) == (LABELS, 5)
     assert values(found.gain) == [0, 0, 0, 0]
     accuracy = values(found.pretrained)
-    assert accuracy == values(found.random)
+    assert accuracy == pytest.approx(values(found.random), abs=1e-12)  # a mean of equal values rounds
     assert accuracy[0] < accuracy[-1]
     for budget, each in zip(LABELS, found.labels_saved, strict=True):
         assert each.labels == budget

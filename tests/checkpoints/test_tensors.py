@@ -227,3 +227,11 @@ def test_real_checkpoints(name: str, count: int) -> None:
     wanted = torch.load(SHARED / name, map_location="cpu", weights_only=False)["state_dict"]
     assert len(wanted) == count
     same(all_of(SHARED / name), dict(wanted))
+
+
+def test_safetensors_whose_length_begins_as_a_pickle_does(tmp_path: Path) -> None:
+    """The first byte of a header of 128 bytes is that of a pickle: 80, in hexadecimal."""
+    header = b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'.ljust(128)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes((128).to_bytes(8, "little") + header + np.float32([1, 2]).tobytes())
+    np.testing.assert_array_equal(read_tensors(path, ["a"])["a"].numpy(), [1, 2])

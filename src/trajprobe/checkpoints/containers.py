@@ -52,9 +52,13 @@ def index(path: Path) -> dict[str, TensorSpec]:
         file.seek(0)
         if head.startswith(b"PK\x03\x04"):
             specs = _zip(file, size)
+        elif (
+            head[8:9] == b"{" and _header_length(head) <= LARGEST_HEADER
+        ):  # which may begin with the byte 80, too
+            specs = _safetensors(file, size)
         elif head.startswith(b"\x80"):
             specs = _stream(file, size)
-        elif head[8:9] == b"{" and (_header_length(head) <= LARGEST_HEADER or recognise(head) is None):
+        elif head[8:9] == b"{" and recognise(head) is None:
             specs = _safetensors(file, size)
         elif other := recognise(head):
             raise other
