@@ -117,8 +117,6 @@ def test_ready_made_clips_are_those_of_the_stage(
         clips=ReadyClips(
             [f"mine.npz/videos/{row}" for row in range(8)], [5] * 8, {"mine.npz": "bytes"}, ["0" * 64] * 8
         ),
-            [f"mine.npz/videos/{row}" for row in range(8)], [5] * 8, {"mine.npz": "bytes"}, ["0" * 64] * 8
-        ),
     )
     params = changed(load_params(), "render", noise=noise).model_copy(update={"source": "mine"})
     write_trajectories(own, paths.TRAJECTORIES)
