@@ -8,15 +8,16 @@ from sklearn.base import clone
 
 from made_harness import gaussian, interleaved, make_harness
 from trajprobe.analyse.harness import held_out_hits
-from trajprobe.analyse.network_training import DECAYS, single_threaded, train_network
+from trajprobe.analyse.network_training import DECAYS, train_network
 from trajprobe.analyse.networks import AttentiveProbe, MLPProbe, token_width
 from trajprobe.analyse.other_probes import contrast
 from trajprobe.core.errors import UserError
+from trajprobe.core.torch_threads import torch_threads
 
 
 @pytest.fixture(autouse=True)
 def _one_thread():
-    with single_threaded():
+    with torch_threads(1):
         yield
 
 

@@ -6,12 +6,11 @@ its fold's test part masked, and their parameters never mix. Then one network is
 initial parameters, with the choice that had the least log loss on the inner folds. The optimiser is Adam with decoupled
 weight decay (Loshchilov & Hutter, Decoupled weight decay regularization, ICLR 2019).
 
-All random numbers of a training come from one generator, and a training runs on one thread (see `single_threaded`), so
+All random numbers of a training come from one generator, and its caller keeps torch to one thread (`torch_threads`), so
 results do not depend on the number of threads.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -26,17 +25,6 @@ CHECKS = 20  # times in a training that the loss on the inner folds is computed
 Parameters = list[torch.Tensor]
 Initialise = Callable[[torch.Generator], Parameters]
 Forward = Callable[[Parameters, torch.Tensor], torch.Tensor]  # stacked (P, ...), (n, ...) -> logits (P, n, K)
-
-
-@contextmanager
-def single_threaded() -> Iterator[None]:
-    """Keep torch to one thread, here and in the threads that start inside: those run side by side."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def train_network(

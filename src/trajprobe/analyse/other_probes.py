@@ -17,6 +17,7 @@ from trajprobe.analyse.params import AnalyseParams
 from trajprobe.artifacts.analyses import OtherProbe
 from trajprobe.artifacts.features import FeatureFile
 from trajprobe.artifacts.predictions import Arm
+from trajprobe.core.torch_threads import torch_threads
 from trajprobe.probe.classifier import InnerFoldClassifier
 from trajprobe.probe.folds import Split
 from trajprobe.probe.logistic import fit_principal_axes
@@ -109,7 +110,7 @@ def make_estimators(settings: AnalyseParams, features: FeatureFile, headline: Ar
 def other_probes(harness: Harness, estimators: dict[str, Any]) -> list[OtherProbe]:
     """The contrast of the arms with each classifier, in order."""
     networks = estimators.keys() & {"mlp", "attentive"}
-    with _one_torch_thread() if networks else nullcontext():
+    with torch_threads(1) if networks else nullcontext():
         return [contrast(harness, name, estimator) for name, estimator in estimators.items()]
 
 
@@ -122,9 +123,3 @@ def contrast(harness: Harness, name: str, estimator: Any) -> OtherProbe:
         random=float(hits[1:].mean()),
         gain=mean_interval(hits[0] - hits[1:], harness.tested_groups, harness.confidence),
     )
-
-
-def _one_torch_thread() -> Any:
-    from trajprobe.analyse.network_training import single_threaded
-
-    return single_threaded()

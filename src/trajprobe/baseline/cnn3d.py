@@ -21,10 +21,11 @@ from trajprobe.artifacts.clips import Clips
 from trajprobe.artifacts.predictions import Arm
 from trajprobe.baseline import early_stopping
 from trajprobe.baseline.costs import stopwatch
-from trajprobe.baseline.early_stopping import fit_network, network_probabilities, one_thread
+from trajprobe.baseline.early_stopping import fit_network, network_probabilities
 from trajprobe.baseline.learner import Fit, Learner, array_digest, source_digests, train_everywhere
 from trajprobe.baseline.params import Cnn3dParams
 from trajprobe.baseline.task import BASELINE, Outcome, Task
+from trajprobe.core.torch_threads import torch_threads
 from trajprobe.encoders.registry import resolve_device
 from trajprobe.probe.folds import Split
 
@@ -82,7 +83,7 @@ class Cnn3dLearner(Learner):
         clock, device = stopwatch(self.device), torch.device(self.device)
         start = clock()
         own, held_out = (train[positions] for positions in inner[0]) if inner else (train, train[:0])
-        with one_thread():
+        with torch_threads(1):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
                 model = SmallCnn3d(self.settings.channels, self.n_classes).to(device)

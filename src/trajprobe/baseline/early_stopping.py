@@ -7,8 +7,6 @@ one thread and draws from its own generators, so it gives the same numbers where
 
 import copy
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -21,17 +19,6 @@ PATIENCE = 8  # epochs without a smaller held-out loss, after which a training e
 TESTED_AT_ONCE = 64  # items
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep torch to one thread: trainings run side by side in processes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def fit_network(
     model: nn.Module,
     data: np.ndarray,
@@ -41,20 +28,17 @@ def fit_network(
     settings: TrainingParams,
     seed: int,
     device: torch.device,
-    start_counts: bool = False,
 ) -> int:
     """Train `model` in place on the items `train` and leave it in its best state; returns the epoch that state is from.
 
     model: uint8 items as in `data` (N, ...) -> (n, K) logits. held_out: items to stop by; without any, all epochs are
-    trained. start_counts: whether the state before the first epoch may be the best.
+    trained.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=settings.rate, weight_decay=settings.decay)
     rng = np.random.default_rng([seed, len(train)])
     steps = math.ceil(len(train) / settings.batch)
     best, best_epoch, state = math.inf, 0, None
-    if start_counts and len(held_out):
-        best, state = _held_out_loss(model, data, y, held_out, device), copy.deepcopy(model.state_dict())
     for epoch in range(settings.epochs):
         model.train()
         for step, batch in enumerate(np.array_split(rng.permutation(train), steps)):

@@ -37,6 +37,8 @@ from trajprobe.extract.extraction import (
 )
 from trajprobe.extract.shard_cache import ShardCache
 
+TIMED_CLIPS = 4  # that measure what an encoder costs
+
 
 class RearrangedClips(Clips):
     """The clips with the frames of each in another order; reads as `Clips` do."""
@@ -69,9 +71,6 @@ def frame_orders(kind: str, item_ids: Sequence[str], frames: int, seed: int) -> 
         while frames > 1 and (order == forwards).all():
             order[:] = rng.permutation(frames)
     return orders
-
-
-TIMED_CLIPS = 4  # that measure what an encoder costs
 
 
 def rearranged(task: Task) -> Outcome:

@@ -9,8 +9,7 @@ import csv
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from trajprobe.commands.pretrain.unlabelled_clips import HELD_OUT
 from trajprobe.core import files
 from trajprobe.core.errors import UserError
 from trajprobe.core.progress import progress
+from trajprobe.core.torch_threads import torch_threads
 from trajprobe.encoders.open_magvit2.encoder import model_input
 from trajprobe.encoders.open_magvit2.network import Architecture, Magvit2Encoder
 
@@ -75,7 +75,7 @@ class Training:
         recent: list[Tensor] = []
         start = time.monotonic() - self.log.seconds
         with (
-            _threads(self.recipe.threads),
+            torch_threads(self.recipe.threads),
             progress(f"pretraining {name}", self.recipe.steps, "steps") as advance,
         ):
             advance(self.log.step)
@@ -173,14 +173,3 @@ class Training:
 def schedule(step: int, steps: int) -> float:
     """The share of the learning rate at `step`: a linear warm-up, then a cosine to zero."""
     return min(1.0, (step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * step / steps))
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """On `count` threads of torch; as before afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
