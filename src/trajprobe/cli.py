@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from trajprobe.commands.app import Device, tools
+from trajprobe.commands.app import Batch, Device, Workers, tools
 from trajprobe.commands.environment import check_environment
 from trajprobe.core.errors import UserError
 from trajprobe.core.terminal import escape_controls, prepare_output
@@ -54,24 +54,6 @@ def _start(context: typer.Context) -> None:
 
 Encoder = Annotated[
     str, typer.Argument(help="An encoder: the name of a folder models/NAME with a card.yaml.")
-]
-
-
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        envvar="TRAJPROBE_WORKERS",
-        min=1,
-        max=1024,
-        show_default=False,
-        help="Threads, or processes that fit probes; by default one for each core (at most 4 draw).",
-    ),
-]
-
-
-Batch = Annotated[
-    int,
-    typer.Option(envvar="TRAJPROBE_BATCH", min=1, max=4096, help="Clips in one pass through the encoder."),
 ]
 
 

@@ -25,6 +25,20 @@ Device = Annotated[
         help="cpu, cuda, cuda:1, …; cuda where there is one.",
     ),
 ]
+Batch = Annotated[
+    int,
+    typer.Option(envvar="TRAJPROBE_BATCH", min=1, max=4096, help="Clips in one pass through the encoder."),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        envvar="TRAJPROBE_WORKERS",
+        min=1,
+        max=1024,
+        show_default=False,
+        help="Threads, or processes that fit probes; by default one for each core (at most 4 draw).",
+    ),
+]
 
 
 @tools.command(rich_help_panel=PEOPLE)
@@ -114,19 +128,8 @@ def preview(
         typer.Option(min=0, max=1e9, show_default=False, help="Of an hour; the estimate then names the sum."),
     ] = None,
     device: Device = None,
-    batch: Annotated[
-        int, typer.Option(envvar="TRAJPROBE_BATCH", min=1, max=4096, help="Clips in one pass.")
-    ] = 8,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            envvar="TRAJPROBE_WORKERS",
-            min=1,
-            max=1024,
-            show_default=False,
-            help="Threads, or processes that fit probes, that the run will have; by default one for each core.",
-        ),
-    ] = None,
+    batch: Batch = 8,
+    workers: Workers = None,
 ) -> None:
     """Look at the clips as an encoder is shown them, and estimate the time and disk of the whole run.
 
