@@ -60,18 +60,24 @@ def test_rows_fit_the_columns() -> None:
 
 
 def test_what_does_better_is_recommended() -> None:
-    said = worth_using(climb(made(kinematics=2.0), "e", CONFIDENCE), CONFIDENCE)
+    said = worth_using(climb(made(kinematics=2.0), "e", CONFIDENCE), CONFIDENCE, contaminated=False)
     assert said.startswith("But kinematic features alone do better (")
     assert said.endswith("): use those.")
 
 
 def test_what_is_tied_is_said_to_be_no_worse() -> None:
-    said = worth_using(climb(made(dtw=0.8), "e", CONFIDENCE), CONFIDENCE)
+    said = worth_using(climb(made(dtw=0.8), "e", CONFIDENCE), CONFIDENCE, contaminated=False)
     assert said.startswith("Dynamic time warping does not differ significantly from it (")
 
 
+def test_nothing_is_said_in_favour_of_a_contaminated_encoder() -> None:
+    for level, silent in ((0.1, True), (0.8, True), (2.0, False)):
+        rungs = climb(made(kinematics=level), "e", CONFIDENCE)
+        assert (worth_using(rungs, CONFIDENCE, contaminated=True) == "") == silent
+
+
 def test_nothing_simpler_is_as_accurate() -> None:
-    said = worth_using(climb(made(dtw=0.1), "e", CONFIDENCE), CONFIDENCE)
+    said = worth_using(climb(made(dtw=0.1), "e", CONFIDENCE), CONFIDENCE, contaminated=False)
     assert said.startswith(
         "None of the 2 simpler alternatives is as accurate: the best of them is the resampled"
     )

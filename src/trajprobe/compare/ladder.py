@@ -118,8 +118,11 @@ def ladder_rows(
         yield row
 
 
-def worth_using(rungs: Sequence[Rung], confidence: float) -> str:
-    """The answer to "is it worth it?" in one sentence, from the ladder of `climb`."""
+def worth_using(rungs: Sequence[Rung], confidence: float, contaminated: bool) -> str:
+    """The answer to "is it worth it?" in one sentence, from the ladder of `climb`; empty if there is none.
+
+    contaminated: the pretraining saw items that are held out, so that nothing may be said in favour of the encoder.
+    """
     headline, *others = rungs
     simpler = [rung for rung in others if rung.arm in ("control", "baseline") and rung.name not in REARRANGED]
     if not simpler:
@@ -136,6 +139,8 @@ def worth_using(rungs: Sequence[Rung], confidence: float) -> str:
             f"({percent(best.accuracy.mean)}, {_difference(best, confidence)}): use "
             f"{'those' if _verb(best) == 'do' else 'that'}."
         )
+    if contaminated:
+        return ""
     equal = [rung for rung in simpler if rung.tied and headline.tied]
     if equal:
         best = equal[0]
@@ -145,7 +150,7 @@ def worth_using(rungs: Sequence[Rung], confidence: float) -> str:
         )
     if not headline.tied:
         names = ", ".join(f"{rung.name} ({rung.arm})" for rung in others if rung.tied)
-        return f"Nothing simpler is more accurate, but of all that were compared the best is {names}."
+        return f"Nothing simpler is more accurate by the corrected tests, but tied for best are {names}."
     return f"None of the {len(simpler)} simpler alternatives is as accurate: the best of them is {_named(simpler[0])}."
 
 

@@ -37,7 +37,8 @@ def run(settings: CompareParams, encoders: Sequence[str], baselines: Sequence[st
     judged = judge(paired, settings)
     headline = judged[encoders[0]][0]
     rungs = climb(paired, encoders[0], settings.confidence)
-    sentence = f"{headline.verdict.sentence} {worth_using(rungs, settings.confidence)}".strip()
+    worth = worth_using(rungs, settings.confidence, headline.verdict.contaminated)
+    sentence = f"{headline.verdict.sentence} {worth}".strip()
     write_summary(paths.SUMMARY, tables.summarise(paired, encoders[0], headline, weights, sentence))
     write_table(paths.LADDER, LADDER_COLUMNS, ladder_rows(paired, rungs, settings.confidence))
     write_table(paths.ARMS, ARM_COLUMNS, tables.arm_rows(paired, judged, settings.confidence))
