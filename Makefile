@@ -1,19 +1,24 @@
 # make run    install what is missing, run the pipeline, show its answer   (about 2 minutes on 2 cores)
 # make test   lint, types and the offline tests                            (about 5 minutes on 2 cores)
 # make lint   lint and types alone
+# make coverage   the tests again, and the lines that none of them runs (half as slow again)
 PYTHON ?= python3
 VENV := .venv
+PYTEST := pytest -q -n 2 --dist worksteal -m "not slow"
 BIN := $(CURDIR)/$(VENV)/bin
 STAMP := $(VENV)/installed
 export PATH := $(BIN):$(PATH)
 
-.PHONY: run test lint install
+.PHONY: run test lint coverage install
 run: install
 	@dvc repro || { echo "If this was no mistake of yours, \`trajprobe doctor\` looks for what a killed run left behind." >&2; exit 1; }
 	@trajprobe show
 
 test: lint
-	pytest -q -n 2 --dist worksteal -m "not slow" --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(PYTEST)
+
+coverage: install
+	$(PYTEST) --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 lint: install
 	ruff check

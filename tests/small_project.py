@@ -18,6 +18,9 @@ SMALL = {
     "probe.repeats": 2,
     "probe.inner_folds": 2,
     "probe.l2_grid.count": 4,
+    "analyse.draws": 3,
+    "analyse.bootstrap": 200,
+    "analyse.orders": 1,
     "plot.clips_per_class": 2,
 }
 

@@ -1,5 +1,6 @@
 """MultiRocket: the library's transform, fitted on training parts alone, under the probe."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,16 @@ from trajprobe.core import paths
 from trajprobe.probe.logistic import make_l2_grid
 
 pytest.importorskip("sktime")
-pytest.importorskip("numba")
+numba = pytest.importorskip("numba")
+TRANSFORM = "sktime.transformations.rocket._multirocket_multi_numba"
+
+
+@pytest.fixture(autouse=True)
+def interpreted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library's transform as plain Python: to compile it takes most of a minute, and few kernels need none."""
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", "compiled" not in request.node.name)
+    for name in [name for name in sys.modules if name.startswith(TRANSFORM)]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 def learner(series: np.ndarray, y: np.ndarray):
@@ -54,3 +64,16 @@ def test_the_stage_keeps_finished_trainings(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("trajprobe.baseline.multirocket.MultiRocketProbe.hits_in_half", refuse)
     run("baseline", params, "multirocket", workers=1)
     assert paths.predictions("multirocket").read_bytes() == written
+
+
+@pytest.mark.slow
+def test_the_compiled_transform_is_the_interpreted_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    y = np.arange(24) % 2
+    series = rng.normal(size=(24, 3, 20)).cumsum(axis=2)
+    train, test = np.arange(16), np.arange(16, 24)
+    compiled = learner(series, y).fit(train, test, [], 0).probability
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+    for name in [name for name in sys.modules if name.startswith(TRANSFORM)]:
+        monkeypatch.delitem(sys.modules, name)
+    assert learner(series, y).fit(train, test, [], 0).probability == pytest.approx(compiled, abs=1e-4)
