@@ -20,6 +20,7 @@ from trajprobe.core.errors import UserError
 from trajprobe.core.terminal import escape_controls, prepare_output
 
 if TYPE_CHECKING:
+    from trajprobe.commands.comparing import Format
     from trajprobe.params import Params
 
 STAGES = "Stages (run by dvc repro)"
@@ -179,14 +180,38 @@ def baseline(
 
 
 @app.command(rich_help_panel=STAGES)
-def compare() -> None:
-    """The gain of pretraining over random initialisation, its interval, and a verdict.
+def compare(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...",
+            help="None: the stage. Two or more: encoders (ENCODER, ENCODER/random), alternatives, controls, revisions "
+            "and experiments (REVISION, REVISION:ENCODER) on the same items, each against the first.",
+        ),
+    ] = None,
+    md: Annotated[bool, typer.Option("--md", help="Of names: as Markdown.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Of names: as CSV, the columns of ladder.csv.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Of names: as JSON.")] = False,
+) -> None:
+    """The gain of pretraining over random initialisation, its interval, and a verdict; or what is named, side by side.
 
-    Reads `compare`, `encoders` and `weights` in params.yaml and the predictions; writes metrics/.
+    Reads `compare`, `encoders` and `weights` in params.yaml and the predictions; writes metrics/. With names it writes
+    nothing, and reads predictions of other revisions from DVC's cache.
     """
+    params = _params()
+    options: dict[Format, bool] = {"md": md, "csv": as_csv, "json": as_json}
+    forms = [form for form, asked in options.items() if asked]
+    if len(forms) > 1 or (forms and not names):
+        raise typer.BadParameter("one of --md, --csv and --json is allowed, with two or more names")
+    if names:
+        from trajprobe.commands import comparing
+
+        comparing.run(names, params.compare.confidence, forms[0] if forms else "table")
+        return
     from trajprobe.compare import stage
 
-    params = _params()
     _say(stage.run(params.compare, params.encoders, params.baselines, params.weights))
 
 

@@ -17,7 +17,7 @@ from trajprobe.artifacts.encoder_card import load_encoder_card
 from trajprobe.artifacts.trajectories import ReadyClips, write_trajectories
 from trajprobe.commands.preview import chosen_items, preview_sheet, previewing
 from trajprobe.commands.preview.chosen_items import PER_CLASS, ChosenItems, choose_items, evenly_by_class
-from trajprobe.commands.preview.previewing import RunOptions
+from trajprobe.commands.preview.run_costs import RunOptions, measure_work, stage_costs
 from trajprobe.commands.preview.seen_clips import is_approximate, seen_clips
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
@@ -128,7 +128,7 @@ def test_ready_made_clips_are_those_of_the_stage(
     chosen = choose_items(params)
     assert chosen.rows == {"linear": [0, 2, 4, 6], "circular": [1, 3, 5, 7]}
     np.testing.assert_array_equal(chosen.clips, stored[0:8][[0, 2, 4, 6, 1, 3, 5, 7]])
-    rows = previewing.estimate(params, [load_encoder_card("placeholder")], chosen, ON_CPU)
+    rows = stage_costs(measure_work(params, [load_encoder_card("placeholder")], chosen, ON_CPU), params)
     assert all(row.seconds is not None for row in rows[:-1])
     (line,) = previewing.show_clips(chosen, load_encoder_card("placeholder"), params, Path("preview"))
     assert "is shown, 5 frames of 64 x 64 pixels" in line
@@ -202,7 +202,10 @@ def test_an_encoder_of_the_hub_is_shown_what_its_processor_makes(project: Path) 
 def test_an_encoder_that_cannot_be_timed_is_said_and_the_rest_is_estimated(project: Path) -> None:
     params = changed(load_params(), "analyse", mlp=True)
     cards = [load_encoder_card(name) for name in ("videomae_base", "light_asd")]
-    rows = {row.stage: row for row in previewing.estimate(params, cards, choose_items(params), ON_CPU)}
+    rows = {
+        row.stage: row
+        for row in stage_costs(measure_work(params, cards, choose_items(params), ON_CPU), params)
+    }
     unknown = rows["extract videomae_base"]
     assert unknown.seconds is None
     assert "after `dvc repro fetch@videomae_base` it can be timed" in unknown.note

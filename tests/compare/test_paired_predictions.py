@@ -8,7 +8,7 @@ import pytest
 
 from made_pairs import GROUPS, HALF_COUNTS, STRONGEST, WEAKEST, Y, make_pairs
 from trajprobe.artifacts.predictions import Arm, Predictions
-from trajprobe.compare.paired_predictions import pair_predictions
+from trajprobe.compare.paired_predictions import pair_any, pair_predictions
 from trajprobe.core.errors import UserError
 
 
@@ -52,8 +52,19 @@ def test_files_that_disagree_are_refused(files: dict[str, Any], what: str) -> No
         "folds": {"arms": [replace(other.arms[0], fold=np.roll(other.arms[0].fold, 2, axis=1))]},
         "split halves": {"split_half_counts": HALF_COUNTS + 1},
     }[what]
-    with pytest.raises(UserError, match=f"probed with different {what}"):
-        pair_predictions({**files, "controls": replace(other, **change)})
+    for pair in (pair_predictions, pair_any):
+        with pytest.raises(UserError, match=f"probed with different {what}"):
+            pair({**files, "controls": replace(other, **change)})
+
+
+def test_files_from_anywhere_may_have_fewer_split_halves(files: dict[str, Any]) -> None:
+    short = replace(files["controls"], split_half_counts=HALF_COUNTS[:2])
+    for pair in ({"short": short, "e": files["e"]}, {"e": files["e"], "short": short}):
+        paired = pair_any(pair)
+        assert np.array_equal(paired.split_half_counts, HALF_COUNTS)
+        assert paired.n_groups == 30
+    with pytest.raises(UserError, match="probed with different split halves"):
+        pair_predictions({**files, "controls": short})
 
 
 def test_an_encoder_without_both_arms_is_refused(files: dict[str, Any]) -> None:

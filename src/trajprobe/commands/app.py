@@ -137,9 +137,69 @@ def preview(
     nothing.
     """
     from trajprobe.commands.preview import previewing
+    from trajprobe.commands.preview.run_costs import RunOptions
     from trajprobe.params import load_params
 
-    previewing.run(load_params(), encoder, out, price, previewing.RunOptions(device, batch, workers))
+    previewing.run(load_params(), encoder, out, price, RunOptions(device, batch, workers))
+
+
+@tools.command(rich_help_panel=PEOPLE)
+def plan(
+    gain: Annotated[float, typer.Option(min=0.1, max=100, help="The gain to detect, in points.")] = 5.0,
+    equal: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            max=100,
+            show_default="compare.rope",
+            help="Show equivalence within ± so many points.",
+        ),
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(show_default=False, help="Whose results are the pilot; by default the first's."),
+    ] = None,
+    spread: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=50,
+            show_default=False,
+            help="Without a pilot: standard deviation over random initialisations, in points.",
+        ),
+    ] = None,
+    disagreement: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            max=100,
+            show_default=False,
+            help="Without a pilot: % of the items on which only one of a pretrained and an untrained network is right.",
+        ),
+    ] = None,
+    price: Annotated[
+        float | None, typer.Option(min=0, max=1e9, show_default=False, help="Of an hour.")
+    ] = None,
+    device: Device = None,
+    batch: Batch = 8,
+    workers: Workers = None,
+) -> None:
+    """How many items and random initialisations a gain takes to be found, and what they cost.
+
+    The pilot is the finished study in this folder: reads params.yaml, predictions, cards and the source. Or give
+    --spread and --disagreement. Writes and downloads nothing.
+    """
+    from trajprobe.commands import planning
+    from trajprobe.commands.preview.run_costs import RunOptions
+    from trajprobe.params import load_params
+
+    if (spread is None) != (disagreement is None):
+        raise typer.BadParameter("--spread, --disagreement: both are required, or neither")
+    assumed = None if spread is None or disagreement is None else (spread / 100, disagreement / 100)
+    region = None if equal is None else equal / 100
+    planning.run(
+        load_params(), encoder, assumed, gain / 100, region, price, RunOptions(device, batch, workers)
+    )
 
 
 @tools.command(rich_help_panel=PEOPLE)

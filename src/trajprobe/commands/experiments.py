@@ -66,7 +66,7 @@ def find_project(folder: Path) -> Project:
         commit = _git("rev-parse", "--verify", "-q", "HEAD^{commit}", cwd=folder).strip()
     except UserError:
         raise UserError(
-            f"{folder}: a study needs git, and a repository with a commit; run `git init`, `git add`, `git commit`"
+            f"{folder}: this needs git, and a repository with a commit; run `git init`, `git add`, `git commit`"
         ) from None
     project = top / prefix
     for parent in (project, *project.parents):

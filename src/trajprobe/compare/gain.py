@@ -10,23 +10,14 @@ counts with the fraction of repeats in which it is classified correctly.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import chi2, norm, t
 
-from trajprobe.compare.classical_tests import (
-    SingleCase,
-    error_reduction,
-    odds_ratio,
-    outlier,
-    single_case,
-)
+from trajprobe.compare.classical_tests import error_reduction, odds_ratio, outlier, single_case
 from trajprobe.compare.paired_predictions import Contrast, PairedPredictions
 from trajprobe.compare.params import CompareParams
+from trajprobe.compare.power import minimum_detectable
 from trajprobe.compare.random_effects import MeanEstimate, equality_error, interval
 
-POWER = 0.8  # of the smallest gain that counts as detectable
 LEAST_SD = 0.5  # of one item in the accuracy: a few initialisations that agree do not prove that all do
-NODES = 100  # of the quadrature over each estimate of a standard deviation
 
 
 @dataclass(frozen=True)
@@ -114,29 +105,3 @@ def gain_interval(estimate: MeanEstimate, confidence: float) -> tuple[float, flo
     """As `interval`, with both ends between -1 and 1, which a difference of accuracies cannot leave."""
     low, high, p_value = interval(estimate, confidence)
     return max(low, -1.0), min(high, 1.0), p_value
-
-
-def minimum_detectable(
-    estimate: MeanEstimate, draw: SingleCase | None, confidence: float, power: float = POWER
-) -> float:
-    """The true gain at which both two-sided tests at level 1 - confidence reject with probability `power`.
-
-    The observed gain is normal with standard deviation `estimate.error`. The tests reject where it exceeds
-    t_A * error and t_B * draw.scale, whose own estimates vary as sqrt(chi2 / df); they are taken as independent. For
-    one test this is the non-central t distribution (Cohen, Statistical Power Analysis, 1988, chapter 2). Without `draw`
-    there is only the first.
-    """
-    bound = _critical(estimate.error, estimate.df, confidence)[:, None]
-    if draw is not None:
-        bound = np.maximum(bound, _critical(draw.scale, draw.df, confidence)[None])
-
-    def excess(gain: float) -> float:
-        return float(norm.cdf((gain - bound) / estimate.error).mean() - power)
-
-    return float(brentq(excess, 0, float(bound.max()) + 10 * estimate.error))
-
-
-def _critical(scale: float, df: float, confidence: float) -> np.ndarray:
-    """(NODES,) equally likely values of the difference that a t test needs to reject."""
-    levels = (np.arange(NODES) + 0.5) / NODES
-    return np.asarray(t.ppf((1 + confidence) / 2, df) * scale * np.sqrt(chi2.ppf(levels, df) / df))

@@ -56,10 +56,16 @@ class Rung:
 
 def climb(paired: PairedPredictions, headline: str, confidence: float) -> list[Rung]:
     """The headline's pretrained arm, then all other rungs, the most accurate first."""
-    first, *others = _rungs(paired, headline)
+    return compare_rungs(paired, _rungs(paired, headline), confidence)
+
+
+def compare_rungs(
+    paired: PairedPredictions, everyone: Sequence[tuple[str, Sequence[ArmPredictions]]], confidence: float
+) -> list[Rung]:
+    """The first, then all others, the most accurate first. everyone: two or more names with their arms."""
+    first, *others = everyone
     differences = [paired.difference(arms, first[1]) for _, arms in others]
     adjusted = holm([gain_interval(each, confidence)[2] for each in differences])
-    everyone = [first, *others]
     tied = tied_for_best(_p_less(paired, [arms for _, arms in everyone]), confidence)
     rungs = [
         Rung(name, arms, paired.accuracy(arms), difference, p_holm, bool(is_tied))

@@ -15,7 +15,9 @@ from trajprobe.compare.random_effects import (
     VARYING_DIFFERENCE,
     VARYING_MEAN,
     MeanEstimate,
+    MeanSquares,
     group_scores,
+    mean_squares,
     minimum_error,
     two_way_mean,
 )
@@ -97,6 +99,15 @@ class PairedPredictions:
         square = of_first.error**2 + of_second.error**2 - of_none.error**2
         return MeanEstimate(of_none.mean, square**0.5, min(of_first.df, of_second.df))
 
+    def mean_squares(self, arms: Sequence[ArmPredictions], others: Sequence[ArmPredictions]) -> MeanSquares:
+        """What the error of `difference` is made of, where one side has a single seed."""
+        count = _common_halves([*arms, *others])
+        halves = self._half_accuracy(arms, slice(None), count) - self._half_accuracy(
+            others, slice(None), count
+        )
+        scores = group_scores(self.item_accuracy(arms) - self.item_accuracy(others), self.groups)
+        return mean_squares(scores, halves)
+
     def _estimate(
         self, scores: np.ndarray, halves: np.ndarray, items: np.ndarray | slice, varying: float
     ) -> MeanEstimate:
@@ -129,27 +140,17 @@ def pair_predictions(
     first_name, first = next(iter(files.items()))
     alternatives = alternatives or {}
     for name, other in {**files, **alternatives}.items():
-        halves = first.split_half_counts
-        if name in alternatives:
-            halves = halves[: len(other.split_half_counts)]
-        for what, same in (
-            ("items", other.items == first.items and other.item_ids == first.item_ids),
-            ("labels", other.classes == first.classes and np.array_equal(other.y, first.y)),
-            ("groups", other.groups == first.groups),
-            ("folds", all(np.array_equal(arm.fold, first.arms[0].fold) for arm in other.arms)),
-            ("split halves", np.array_equal(other.split_half_counts, halves)),
-        ):
-            if not same:
-                raise UserError(
-                    f"data/predictions: {name} and {first_name} were probed with different {what}, so their arms "
-                    "cannot be compared; run `dvc repro`, which updates all predictions"
-                )
+        if what := _differing(first, other, fewer_halves=name in alternatives):
+            raise UserError(
+                f"data/predictions: {name} and {first_name} were probed with different {what}, so their arms "
+                "cannot be compared; run `dvc repro`, which updates all predictions"
+            )
     encoders = [name for name in files if name != paths.CONTROLS]
     return PairedPredictions(
         y=first.y,
-        groups=np.unique(np.asarray(first.groups, dtype=object), return_inverse=True)[1],
+        groups=_numbered(first.groups),
         classes=first.classes,
-        contrasts={encoder: _contrasts(encoder, files[encoder].arms) for encoder in encoders},
+        contrasts={encoder: contrasts_of(encoder, files[encoder].arms) for encoder in encoders},
         controls={each.arm.encoder: each for each in files[paths.CONTROLS].arms},
         alternatives={name: other.arms for name, other in alternatives.items()},
         l2_grid=first.l2_grid,
@@ -158,7 +159,55 @@ def pair_predictions(
     )
 
 
-def _contrasts(encoder: str, arms: Sequence[ArmPredictions]) -> list[Contrast]:
+def pair_any(files: Mapping[str, Predictions]) -> PairedPredictions:
+    """Files that come from anywhere, of which arms are to be compared. It has no contrasts, controls or alternatives.
+
+    Raises UserError if two of them disagree on items, labels, groups, folds, or the split halves that both have.
+    """
+    first_name, first = next(iter(files.items()))
+    for name, other in files.items():
+        if what := _differing(first, other, fewer_halves=True):
+            sizes = f" ({len(other.y)} and {len(first.y)} held out)" if what == "items" else ""
+            raise UserError(
+                f"{name} and {first_name} were probed with different {what}{sizes}, so they cannot be compared; take "
+                "studies of the same source and the same section `probe` of params.yaml"
+            )
+    return PairedPredictions(
+        y=first.y,
+        groups=_numbered(first.groups),
+        classes=first.classes,
+        contrasts={},
+        controls={},
+        l2_grid=first.l2_grid,
+        split_half_counts=max((each.split_half_counts for each in files.values()), key=len),
+    )
+
+
+def _differing(one: Predictions, other: Predictions, fewer_halves: bool) -> str | None:
+    """What the two do not have in common; None if arms of both can be compared.
+
+    fewer_halves: whether one may have results in the first split halves of the other alone.
+    """
+    halves = one.split_half_counts, other.split_half_counts
+    if fewer_halves:
+        count = min(map(len, halves))
+        halves = halves[0][:count], halves[1][:count]
+    same = {
+        "items": other.items == one.items and other.item_ids == one.item_ids,
+        "labels": other.classes == one.classes and np.array_equal(other.y, one.y),
+        "groups": other.groups == one.groups,
+        "folds": all(np.array_equal(arm.fold, one.arms[0].fold) for arm in other.arms),
+        "split halves": np.array_equal(*halves),
+    }
+    return next((what for what, agreed in same.items() if not agreed), None)
+
+
+def _numbered(groups: Sequence[str]) -> np.ndarray:
+    return np.asarray(np.unique(np.asarray(groups, dtype=object), return_inverse=True)[1])
+
+
+def contrasts_of(encoder: str, arms: Sequence[ArmPredictions]) -> list[Contrast]:
+    """The arms of an encoder's file by layer and pooling, the headline's first. Raises UserError if one is missing."""
     contrasts = []
     for place in dict.fromkeys((each.arm.layer, each.arm.pooling) for each in arms):
         here = [each for each in arms if (each.arm.layer, each.arm.pooling) == place]

@@ -9,7 +9,7 @@ readers and cases stand for seeds and items.
 
 Items enter a second time, as training items of the probes, and no table of test results shows how much other training
 items would change (Bengio & Grandvalet, No unbiased estimator of the variance of k-fold cross-validation, JMLR 5,
-2004). That part is estimated from split halves of the items: see `two_way_mean`.
+2004). That part is estimated from split halves of the items: see `mean_squares`.
 """
 
 from dataclasses import dataclass
@@ -56,52 +56,81 @@ def group_scores(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return mean + (totals - mean * sizes) * (len(sizes) / values.shape[1])
 
 
-def two_way_mean(scores: np.ndarray, halves: np.ndarray | None = None) -> MeanEstimate:
-    """The grand mean of (S, G) scores, with its uncertainty over both factors; with one seed, over groups alone.
-
-    halves: (B, 2) the same mean in both halves of B distinct random splits of the items. Without them the training
-    items count as fixed, and the error is too small for other ones. The error has no lower bound here: see
-    `minimum_error`.
+@dataclass(frozen=True)
+class MeanSquares:
+    """Of a two-way table of `seeds` by `groups`, and what other training items add to the variance of its mean.
 
     The model is score_sg = mean + seed_s + group_g + interaction_sg, all terms random with variances a, b and c. The
-    expected mean squares of the two-way table are
-        MS_seeds = c + G a,    MS_groups = c + S b,    MS_both = c,
-    so that the variance of the grand mean is
-        a / S + b / G + c / (S G) = (MS_groups + MS_seeds - MS_both) / (S G).
-    As in Hillis (2007), a negative estimate of a, MS_seeds < MS_both, counts as zero.
+    expected mean squares of the table are
+        of_seeds = c + G a,    of_groups = c + S b,    of_both = c;
+    with one seed the first and the last are 0. training: S G times the variance due to training items. df_training: its
+    degrees of freedom; None if nothing is known of it.
     """
+
+    seeds: int
+    groups: int
+    of_seeds: float
+    of_groups: float
+    of_both: float
+    training: float = 0.0
+    df_training: int | None = None
+
+    def estimate(self, mean: float) -> MeanEstimate:
+        """The grand mean with its uncertainty. Its variance is
+            a / S + b / G + c / (S G) = (of_groups + of_seeds - of_both) / (S G)
+        and that of the training items. As in Hillis (2007), a negative estimate of a, of_seeds < of_both, counts as
+        zero. The error has no lower bound here: see `minimum_error`.
+        """
+        df_groups = max(self.groups - 1, 1)
+        # `total` is S G times the variance of the mean. Satterthwaite (Biometrics Bulletin 2, 1946) approximates the
+        # distribution of a sum of independent mean squares by a scaled chi-squared one with
+        #     total^2 / sum_i(MS_i^2 / df_i)
+        # degrees of freedom. Where of_both is subtracted from little this can fall below what any one part has by
+        # itself, so it is kept at or above the smallest of those.
+        total, denominator, smallest_df = self.of_groups, self.of_groups**2 / df_groups, df_groups
+        if self.of_seeds > self.of_both:
+            df_seeds = self.seeds - 1
+            total += self.of_seeds - self.of_both
+            smallest_df = min(smallest_df, df_seeds)
+            denominator += self.of_seeds**2 / df_seeds + self.of_both**2 / (df_groups * df_seeds)
+        if self.df_training is not None:
+            total += self.training
+            denominator += self.training**2 / self.df_training
+            smallest_df = min(smallest_df, self.df_training)
+        df = max(total**2 / denominator, smallest_df) if denominator > 0 else df_groups
+        return MeanEstimate(mean, float((total / (self.groups * self.seeds)) ** 0.5), float(df))
+
+
+def mean_squares(scores: np.ndarray, halves: np.ndarray | None = None) -> MeanSquares:
+    """Of (S, G) scores; halves: (B, 2) the same mean in both halves of B distinct random splits of the items."""
     seeds, groups = scores.shape
     mean = float(scores.mean())
     of_groups, of_seeds = scores.mean(axis=0) - mean, scores.mean(axis=1) - mean
     df_groups = max(groups - 1, 1)
-    ms_groups = seeds * (of_groups**2).sum() / df_groups
-    # `total` is S G times the variance of the mean. Satterthwaite (Biometrics Bulletin 2, 1946) approximates the
-    # distribution of a sum of independent mean squares by a scaled chi-squared one with
-    #     total^2 / sum_i(MS_i^2 / df_i)
-    # degrees of freedom. Where MS_both is subtracted from little this can fall below what any one part has by itself,
-    # so it is kept at or above the smallest of those.
-    total, denominator, smallest_df = ms_groups, ms_groups**2 / df_groups, df_groups
+    ms_groups = float(seeds * (of_groups**2).sum() / df_groups)
+    ms_seeds = ms_both = training = 0.0
+    df_training = None
     if seeds > 1:
         residual = scores - mean - of_groups - of_seeds[:, None]
-        ms_seeds = groups * (of_seeds**2).sum() / (seeds - 1)
-        ms_both = (residual**2).sum() / (df_groups * (seeds - 1))
-        if ms_seeds > ms_both:
-            total += ms_seeds - ms_both
-            smallest_df = min(smallest_df, seeds - 1)
-            denominator += ms_seeds**2 / (seeds - 1) + ms_both**2 / (df_groups * (seeds - 1))
+        ms_seeds = float(groups * (of_seeds**2).sum() / (seeds - 1))
+        ms_both = float((residual**2).sum() / (df_groups * (seeds - 1)))
     if halves is not None and len(halves):
         # Two halves share neither training nor test items, so half of their squared difference estimates the variance
         # of one half's mean. The test items explain twice MS_groups / (S G) of it, because a half has G / 2 groups.
         # The rest is due to the half's training items.
         of_half = float(np.mean((halves[:, 0] - halves[:, 1]) ** 2)) / 2 * groups * seeds
-        # Splits of G groups are contrasts between them, of which no more than G - 1 are independent.
-        df_halves = min(len(halves), df_groups)
         training = max(0.0, of_half - 2 * ms_groups) / TRAINING_DIVISOR
-        total += training
-        denominator += training**2 / df_halves
-        smallest_df = min(smallest_df, df_halves)
-    df = max(total**2 / denominator, smallest_df) if denominator > 0 else df_groups
-    return MeanEstimate(mean, float((total / (groups * seeds)) ** 0.5), float(df))
+        # Splits of G groups are contrasts between them, of which no more than G - 1 are independent.
+        df_training = min(len(halves), df_groups)
+    return MeanSquares(seeds, groups, ms_seeds, ms_groups, ms_both, training, df_training)
+
+
+def two_way_mean(scores: np.ndarray, halves: np.ndarray | None = None) -> MeanEstimate:
+    """The grand mean of (S, G) scores, with its uncertainty over both factors; with one seed, over groups alone.
+
+    halves: as of `mean_squares`. Without them the training items count as fixed, and the error is too small for others.
+    """
+    return mean_squares(scores, halves).estimate(float(scores.mean()))
 
 
 def interval(estimate: MeanEstimate, confidence: float) -> tuple[float, float, float]:

@@ -5,7 +5,6 @@ downloaded. The pictures are written first, as the estimate of a large encoder t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -15,44 +14,17 @@ from trajprobe.artifacts.encoder_card import EncoderCard, load_encoder_card
 from trajprobe.artifacts.formatting import counted
 from trajprobe.commands.listing import console
 from trajprobe.commands.preview.chosen_items import ChosenItems, choose_items
-from trajprobe.commands.preview.cost_model import (
-    FLOAT,
-    EncoderTimes,
-    StageCost,
-    StudyPlan,
-    analyse_seconds,
-    control_seconds,
-    extract_seconds,
-    feature_bytes,
-    in_total,
-    money,
-    prediction_bytes,
-    probe_seconds,
-    render_seconds,
-)
-from trajprobe.commands.preview.needed_weights import weights_cost
+from trajprobe.commands.preview.cost_model import StageCost, in_total, money
 from trajprobe.commands.preview.preview_sheet import write_animations, write_sheet
+from trajprobe.commands.preview.run_costs import RunOptions, measure_work, stage_costs
 from trajprobe.commands.preview.seen_clips import APPROXIMATE, is_approximate, seen_clips
-from trajprobe.commands.preview.timed_work import stored_bytes, timed_controls, timed_encoder, timed_fits
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.parallel import worker_count
 from trajprobe.params import Params
-from trajprobe.probe.folds import is_published
 from trajprobe.render.common_scale import describe_scale
-from trajprobe.render.rendering import MOST_THREADS
 
 PIPELINE = ("data", "metrics", "report", "models", "src")  # folders that a preview never writes to
-CONTROLS = 4
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How the stages would run: as their options of the same names."""
-
-    device: str | None = None
-    batch: int = 8
-    workers: int | None = None
 
 
 def run(
@@ -72,7 +44,7 @@ def run(
     output = console()
     for line in show_clips(chosen, cards[0], params, out):
         output.print(line)
-    rows = estimate(params, cards, chosen, options)
+    rows = stage_costs(measure_work(params, cards, chosen, options), params)
     output.print(_table([*rows, in_total(rows)]))
     total = in_total(rows)
     assert total.seconds is not None
@@ -105,91 +77,6 @@ def show_clips(chosen: ChosenItems, card: EncoderCard, params: Params, out: Path
     if params.render.content == "noise" or chosen.trajectories.clips is not None:
         return lines
     return lines + describe_scale(chosen.trajectories.points, chosen.trajectories.times, params.render)
-
-
-def estimate(
-    params: Params, cards: Sequence[EncoderCard], chosen: ChosenItems, options: RunOptions
-) -> list[StageCost]:
-    """A row for each stage, in the order of the pipeline."""
-    trajectories, clips = chosen.trajectories, chosen.clips
-    published = is_published(params.probe.split, trajectories.splits)
-    plan = StudyPlan(
-        items=len(trajectories.labels),
-        classes=len(trajectories.classes),
-        folds=1 if published else params.probe.folds,
-        repeats=1 if published else params.probe.repeats,
-        split_halves=params.probe.split_halves,
-        random_inits=params.extract.random_inits,
-        workers=worker_count(options.workers),
-    )
-    n = plan.items
-    controls = timed_controls(trajectories, clips)
-    fits = timed_fits(trajectories, controls.columns // CONTROLS, plan, params.probe)
-    rows = [
-        StageCost("trajectories", f"{n:,} paths", chosen.read, _path_bytes(chosen)),
-        StageCost(
-            "render",
-            f"{n:,} clips",
-            render_seconds(plan, chosen.drawn, MOST_THREADS),
-            n * stored_bytes(clips),
-        ),
-        StageCost("controls", f"{n:,} items", control_seconds(plan, controls), n * controls.columns * FLOAT),
-        StageCost(
-            "probe controls",
-            counted(CONTROLS, "arm"),
-            probe_seconds(plan, fits, CONTROLS),
-            prediction_bytes(plan, CONTROLS),
-        ),
-    ]
-    for card in cards:
-        rows.append(weights_cost(card, paths.weights(card.name)))
-        try:
-            times = timed_encoder(
-                card, paths.weights(card.name), clips, params.extract, options.device, options.batch
-            )
-        except UserError as error:
-            rows += [
-                StageCost(f"{stage} {card.name}", "", None, None, str(error))
-                for stage in ("extract", "probe", "analyse")
-            ]
-            continue
-        rows += _encoder_rows(params, card, plan, times, chosen)
-    return [*rows, StageCost("compare, plot", "", None, None, "not timed: seconds")]
-
-
-def _encoder_rows(
-    params: Params, card: EncoderCard, plan: StudyPlan, times: EncoderTimes, chosen: ChosenItems
-) -> list[StageCost]:
-    fits = timed_fits(chosen.trajectories, times.widths[0], plan, params.probe)
-    arms = plan.arms * len(times.widths)
-    others = [name for name in ("mlp", "attentive") if getattr(params.analyse, name)]
-    return [
-        StageCost(
-            f"extract {card.name}",
-            f"{plan.arms} arms x {plan.items:,} clips",
-            extract_seconds(plan, times),
-            2 * feature_bytes(plan, times.widths),
-            f"{1000 * times.clip:,.1f} ms a clip; the cache of shards is half of the disk",
-        ),
-        StageCost(
-            f"probe {card.name}",
-            counted(arms, "arm"),
-            probe_seconds(plan, fits, arms),
-            prediction_bytes(plan, arms),
-            "from one fit, within a factor of 2",
-        ),
-        StageCost(
-            f"analyse {card.name}",
-            counted(plan.arms, "arm"),
-            None if others else analyse_seconds(plan, fits, params.analyse),
-            0.0,
-            f"{' and '.join(others)}: not estimated" if others else "from one fit, within a factor of 2",
-        ),
-    ]
-
-
-def _path_bytes(chosen: ChosenItems) -> float:
-    return sum(array.nbytes for array in (*chosen.trajectories.points, *chosen.trajectories.times))
 
 
 def _table(rows: Sequence[StageCost]) -> Table:

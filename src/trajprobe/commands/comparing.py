@@ -1,0 +1,154 @@
+"""`trajprobe compare A B ...`: any encoders, alternatives, revisions or experiments, on the same items.
+
+What `dvc metrics diff` shows as two numbers, with the statistics of the ladder: the difference of every one from the
+first with its interval, Holm's correction over them, and the set that is statistically tied for best.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from rich.table import Table
+
+from trajprobe.artifacts.formatting import counted, p_value, percent, points, points_range
+from trajprobe.artifacts.metrics import LADDER_COLUMNS, rounded
+from trajprobe.artifacts.predictions import ArmPredictions, Predictions
+from trajprobe.commands.listing import console
+from trajprobe.commands.revisions import WORKSPACE, Revision
+from trajprobe.compare.gain import gain_interval
+from trajprobe.compare.ladder import Rung, compare_rungs, ladder_rows
+from trajprobe.compare.paired_predictions import PairedPredictions, contrasts_of, pair_any
+from trajprobe.compare.scores import wilson_interval
+from trajprobe.core import paths
+from trajprobe.core.errors import UserError
+from trajprobe.core.schema import nearest
+
+Format = Literal["table", "md", "csv", "json"]
+CONTROLS = ("coordinates", "pixels", "random_projection", "hash_noise")
+ARMS = ("pretrained", "random")
+
+
+def run(names: Sequence[str], confidence: float, form: Format) -> None:
+    """Print the comparison of all with the first. confidence: of the intervals and the tied set.
+
+    names: each `[REVISION:]NAME[/ARM]`, or a revision alone, which stands for its first encoder and the arm that its
+    `weights` names. Raises UserError if one is unknown or ambiguous, or they were not probed on the same items.
+    """
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise UserError(f"compare: two or more different things are required, got {', '.join(names)}")
+    known: dict[str, Revision] = {WORKSPACE: Revision(WORKSPACE)}
+    found = {name: _find(name, known) for name in names}
+    paired = pair_any({name: predictions for name, (predictions, _) in found.items()})
+    rungs = compare_rungs(paired, [(name, arms) for name, (_, arms) in found.items()], confidence)
+    if form == "table":
+        _print(paired, rungs, confidence)
+    elif form == "md":
+        header, *rows = _cells(paired, rungs, confidence)
+        for row in (header, ["---"] * len(header), *rows):
+            print(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |")
+    else:
+        rows_of = [
+            {key: rounded(value) for key, value in row.items()}
+            for row in ladder_rows(paired, rungs, confidence)
+        ]
+        if form == "json":
+            print(json.dumps(rows_of, indent=2, ensure_ascii=False))
+        else:
+            writer = csv.DictWriter(sys.stdout, LADDER_COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows_of)
+
+
+def _find(name: str, known: dict[str, Revision]) -> tuple[Predictions, Sequence[ArmPredictions]]:
+    """The file and the arms that `name` stands for. known: revisions that were opened, by name."""
+    given, colon, place = name.partition(":")
+    own, _, arm = (place if colon else name).partition("/")
+    if colon:
+        return _arms(name, _open(given, known), own, arm)
+    here = own in _named(known[WORKSPACE])
+    try:
+        revision = _open(name, known)
+    except UserError as error:
+        if here:
+            return _arms(name, known[WORKSPACE], own, arm)
+        raise UserError(
+            f"{name}: is not in params.yaml ({nearest(own, _named(known[WORKSPACE]))}), nor a revision: {error}"
+        ) from None
+    if here:
+        raise UserError(
+            f"{name}: is in params.yaml and also a revision; write {WORKSPACE}:{name}, or {name}:ENCODER of that"
+        )
+    return _arms(name, revision, revision.params["encoders"][0], revision.params.get("weights", "pretrained"))
+
+
+def _open(name: str, known: dict[str, Revision]) -> Revision:
+    if name not in known:
+        known[name] = Revision(name)
+    return known[name]
+
+
+def _named(revision: Revision) -> list[str]:
+    return [*revision.params["encoders"], *(revision.params.get("baselines") or []), *CONTROLS]
+
+
+def _arms(
+    where: str, revision: Revision, name: str, arm: str
+) -> tuple[Predictions, Sequence[ArmPredictions]]:
+    """arm: pretrained or random of an encoder; empty for what has one arm, and for pretrained."""
+    is_encoder = name in revision.params["encoders"]
+    if name not in _named(revision):
+        raise UserError(f"{where}: {name!r} is not in params.yaml; {nearest(name, _named(revision))}")
+    if arm and (arm not in ARMS or not is_encoder):
+        expected = f"{name}/pretrained or {name}/random" if is_encoder else f"{name}, which has one arm"
+        raise UserError(f"{where}: expected {expected}, got {name}/{arm}")
+    if name in CONTROLS:
+        predictions = revision.predictions(paths.CONTROLS)
+        arms = [each for each in predictions.arms if each.arm.encoder == name]
+        if not arms:
+            raise UserError(
+                f"{where}: there is no control {name}, as the items are clips without trajectories"
+            )
+        return predictions, arms
+    predictions = revision.predictions(name)
+    if not is_encoder:
+        return predictions, predictions.arms
+    contrast = contrasts_of(name, predictions.arms)[0]
+    return predictions, contrast.random if arm == "random" else [contrast.pretrained]
+
+
+def _cells(paired: PairedPredictions, rungs: Sequence[Rung], confidence: float) -> Iterable[list[str]]:
+    """The header and a row for each, as people read them."""
+    level = percent(confidence, None)
+    yield ["", "accuracy", f"{level} interval", f"points from {rungs[0].name}", "p (Holm)", "tied for best"]
+    for rung in rungs:
+        low, high = wilson_interval(rung.accuracy, paired.n_groups, confidence)
+        seeds = f" ({counted(len(rung.arms), 'seed')})" if len(rung.arms) > 1 else ""
+        difference = adjusted = ""
+        if rung.difference is not None:
+            ends = gain_interval(rung.difference, confidence)
+            difference = f"{points(rung.difference.mean)} ({points_range(*ends[:2])})"
+            adjusted = p_value(rung.p_holm)
+        yield [
+            f"{rung.name}{seeds}",
+            percent(rung.accuracy.mean),
+            f"{percent(low)} to {percent(high)}",
+            difference,
+            adjusted,
+            "yes" if rung.tied else "no",
+        ]
+
+
+def _print(paired: PairedPredictions, rungs: Sequence[Rung], confidence: float) -> None:
+    header, *rows = _cells(paired, rungs, confidence)
+    table = Table(*header)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in rows:
+        table.add_row(*row)
+    out = console()
+    out.print(table)
+    tied = [rung.name for rung in rungs if rung.tied]
+    best = f"Tied for best are {', '.join(tied)}" if len(tied) > 1 else f"The best is {tied[0]}"
+    out.print(f"{counted(len(paired.y), 'item')} held out. {best} ({percent(confidence, None)} confidence).")
