@@ -10,7 +10,7 @@ import select
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -194,6 +194,13 @@ def compare(
         bool, typer.Option("--csv", help="Of names: as CSV, the columns of ladder.csv.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Of names: as JSON.")] = False,
+    score: Annotated[
+        Literal["accuracy", "brier", "p_true"],
+        typer.Option(
+            help="Of names: what is compared; brier is 1 less half of the Brier score, p_true the true class's "
+            "probability."
+        ),
+    ] = "accuracy",
 ) -> None:
     """The gain of pretraining over random initialisation, its interval, and a verdict; or what is named, side by side.
 
@@ -203,12 +210,12 @@ def compare(
     params = _params()
     options: dict[Format, bool] = {"md": md, "csv": as_csv, "json": as_json}
     forms = [form for form, asked in options.items() if asked]
-    if len(forms) > 1 or (forms and not names):
-        raise typer.BadParameter("one of --md, --csv and --json is allowed, with two or more names")
+    if len(forms) > 1 or ((forms or score != "accuracy") and not names):
+        raise typer.BadParameter("--md, --csv, --json (one of them) and --score go with two or more names")
     if names:
         from trajprobe.commands import comparing
 
-        comparing.run(names, params.compare.confidence, forms[0] if forms else "table")
+        comparing.run(names, params.compare.confidence, forms[0] if forms else "table", score)
         return
     from trajprobe.compare import stage
 

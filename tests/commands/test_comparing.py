@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from made_study import make_study
 from trajprobe import cli
 from trajprobe.artifacts.metrics import LADDER_COLUMNS, read_table
+from trajprobe.artifacts.predictions import read_predictions
 from trajprobe.commands import comparing
 from trajprobe.commands.revisions import WORKSPACE, Revision
 from trajprobe.core import paths
@@ -82,8 +84,21 @@ def test_what_is_not_there_is_refused(study: Path, names: list[str], message: st
         comparing.run(names, 0.95, "table")
 
 
+def test_probabilities_can_be_compared_instead(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    comparing.run(["tiny", "tiny/random"], 0.95, "json", "p_true")
+    ours, theirs = json.loads(capsys.readouterr().out)
+    predictions = read_predictions(paths.predictions("tiny"))
+    truth = np.arange(len(predictions.y)), predictions.y
+    means = [np.mean([repeat[truth].mean() for repeat in arm.probability]) for arm in predictions.arms]
+    assert ours["p_true"] == pytest.approx(means[0], abs=1e-5)
+    assert theirs["difference"] == pytest.approx(np.mean(means[1:]) - means[0], abs=1e-5)
+    comparing.run(["tiny", "tiny/random"], 0.95, "table", "brier")
+    assert "the intervals do not cover other training items" in capsys.readouterr().out
+
+
 def test_forms_belong_to_names(study: Path) -> None:
-    for arguments in (["--md"], ["tiny", "pixels", "--md", "--json"]):
+    for arguments in (["--md"], ["--score", "brier"], ["tiny", "pixels", "--md", "--json"]):
         assert CliRunner().invoke(cli.app, ["compare", *arguments]).exit_code == 2
     done = CliRunner().invoke(cli.app, ["compare", "tiny", "pixels", "--md"])
     assert done.exit_code == 0, done.output

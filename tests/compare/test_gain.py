@@ -11,7 +11,7 @@ from scipy.stats import t, ttest_ind
 from by_hand import anova
 from made_pairs import REPEATS, SEEDS, SPLITS, Y, make_pairs
 from trajprobe.compare.gain import estimate_gain
-from trajprobe.compare.paired_predictions import Contrast
+from trajprobe.compare.paired_predictions import Contrast, Score
 from trajprobe.compare.params import CompareParams
 from trajprobe.compare.random_effects import (
     VARYING_DIFFERENCE,
@@ -96,6 +96,26 @@ def test_any_two_arms_can_be_compared_also_without_split_halves() -> None:
     assert found.mean == pytest.approx(by_hand.mean())
     assert found.error == pytest.approx(by_hand.std(ddof=1) / 30**0.5)
     assert found.df == pytest.approx(29)
+
+
+@pytest.mark.parametrize("score", ["brier", "p_true"])
+def test_a_difference_of_probabilities_is_that_of_items_and_leaves_split_halves_out(score: Score) -> None:
+    rng, given = np.random.default_rng(2), make_pairs()
+    (contrast,) = given.contrasts["e"]
+    arms = [
+        replace(arm, probability=rng.dirichlet(np.ones(3), (REPEATS, 60)).astype(np.float32))
+        for arm in (contrast.pretrained, *contrast.random)
+    ]
+    found = replace(given, score=score).difference(arms[:1], arms[1:])
+    by_item = np.zeros((1 + SEEDS, 60))
+    for (number, arm), item, repeat in product(enumerate(arms), range(60), range(REPEATS)):
+        p = arm.probability[repeat, item].astype(float)
+        loss = sum((p[k] - (k == Y[item])) ** 2 for k in range(3)) / 2
+        by_item[number, item] += (1 - loss if score == "brier" else p[Y[item]]) / REPEATS
+    table = (by_item[0] - by_item[1:]).reshape(SEEDS, 30, 2).mean(axis=2)
+    mean, half_width, p_value = anova(table, [], 0.9)
+    low, high, p = interval(found, 0.9)
+    assert (found.mean, high - low, p) == pytest.approx((mean, 2 * half_width, p_value))
 
 
 @pytest.mark.parametrize("groups", [60, 200, 400, 1000])

@@ -19,7 +19,7 @@ from trajprobe.commands.listing import console
 from trajprobe.commands.revisions import WORKSPACE, Revision
 from trajprobe.compare.gain import gain_interval
 from trajprobe.compare.ladder import Rung, compare_rungs, ladder_rows
-from trajprobe.compare.paired_predictions import PairedPredictions, contrasts_of, pair_any
+from trajprobe.compare.paired_predictions import PairedPredictions, Score, contrasts_of, pair_any
 from trajprobe.compare.scores import wilson_interval
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
@@ -28,9 +28,10 @@ from trajprobe.core.schema import nearest
 Format = Literal["table", "md", "csv", "json"]
 CONTROLS = ("coordinates", "pixels", "random_projection", "hash_noise")
 ARMS = ("pretrained", "random")
+SCORES: dict[Score, str] = {"accuracy": "accuracy", "brier": "1 − Brier score / 2", "p_true": "p(true class)"}
 
 
-def run(names: Sequence[str], confidence: float, form: Format) -> None:
+def run(names: Sequence[str], confidence: float, form: Format, score: Score = "accuracy") -> None:
     """Print the comparison of all with the first. confidence: of the intervals and the tied set.
 
     names: each `[REVISION:]NAME[/ARM]`, or a revision alone, which stands for its first encoder and the arm that its
@@ -40,7 +41,7 @@ def run(names: Sequence[str], confidence: float, form: Format) -> None:
         raise UserError(f"compare: two or more different things are required, got {', '.join(names)}")
     known: dict[str, Revision] = {WORKSPACE: Revision(WORKSPACE)}
     found = {name: _find(name, known) for name in names}
-    paired = pair_any({name: predictions for name, (predictions, _) in found.items()})
+    paired = pair_any({name: predictions for name, (predictions, _) in found.items()}, score)
     rungs = compare_rungs(paired, [(name, arms) for name, (_, arms) in found.items()], confidence)
     if form == "table":
         _print(paired, rungs, confidence)
@@ -50,13 +51,14 @@ def run(names: Sequence[str], confidence: float, form: Format) -> None:
             print(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |")
     else:
         rows_of = [
-            {key: rounded(value) for key, value in row.items()}
+            {key.replace("accuracy", score): rounded(value) for key, value in row.items()}
             for row in ladder_rows(paired, rungs, confidence)
         ]
         if form == "json":
             print(json.dumps(rows_of, indent=2, ensure_ascii=False))
         else:
-            writer = csv.DictWriter(sys.stdout, LADDER_COLUMNS, lineterminator="\n")
+            columns = [column.replace("accuracy", score) for column in LADDER_COLUMNS]
+            writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows_of)
 
@@ -121,7 +123,14 @@ def _arms(
 def _cells(paired: PairedPredictions, rungs: Sequence[Rung], confidence: float) -> Iterable[list[str]]:
     """The header and a row for each, as people read them."""
     level = percent(confidence, None)
-    yield ["", "accuracy", f"{level} interval", f"points from {rungs[0].name}", "p (Holm)", "tied for best"]
+    yield [
+        "",
+        SCORES[paired.score],
+        f"{level} interval",
+        f"points from {rungs[0].name}",
+        "p (Holm)",
+        "tied for best",
+    ]
     for rung in rungs:
         low, high = wilson_interval(rung.accuracy, paired.n_groups, confidence)
         seeds = f" ({counted(len(rung.arms), 'seed')})" if len(rung.arms) > 1 else ""
@@ -152,3 +161,5 @@ def _print(paired: PairedPredictions, rungs: Sequence[Rung], confidence: float) 
     tied = [rung.name for rung in rungs if rung.tied]
     best = f"Tied for best are {', '.join(tied)}" if len(tied) > 1 else f"The best is {tied[0]}"
     out.print(f"{counted(len(paired.y), 'item')} held out. {best} ({percent(confidence, None)} confidence).")
+    if paired.score != "accuracy":
+        out.print("Of this score no split halves are kept: the intervals do not cover other training items.")

@@ -6,7 +6,7 @@ the items, their classes and groups, and the folds. A file that was made before 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,6 +24,11 @@ from trajprobe.compare.random_effects import (
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 
+# What an item counts with, averaged over repeats: whether it is classified correctly; or, of its probabilities p, one
+# less half of the Brier score, sum_k (p_k - [k is true])^2 / 2 (Brier, Verification of forecasts expressed in terms of
+# probability, Monthly Weather Review 78, 1950); or the probability of the true class. All are 1 at best, 0 at worst.
+Score = Literal["accuracy", "brier", "p_true"]
+
 
 @dataclass(frozen=True)
 class Contrast:
@@ -40,7 +45,8 @@ class PairedPredictions:
     y: (N,) integers into `classes`; groups: (N,) integers 0..G-1; contrasts: by encoder, its headline first; controls:
     by name. l2_grid: both ends of the probe's grid. split_half_counts: (B, 2, K) items of each class that are tested in
     each half of B split halves. features: metadata of each encoder's features. alternatives: by name, an arm for each
-    seed.
+    seed. score: what `accuracy` and `difference` are of. Split halves tell of accuracy alone, so with another score the
+    errors leave the training items out, and `minimum_error`, which is of things that happen or not, does not apply.
     """
 
     y: np.ndarray
@@ -52,6 +58,7 @@ class PairedPredictions:
     split_half_counts: np.ndarray
     features: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     alternatives: Mapping[str, list[ArmPredictions]] = field(default_factory=dict)
+    score: Score = "accuracy"
 
     @property
     def n_groups(self) -> int:
@@ -70,10 +77,24 @@ class PairedPredictions:
         """(A, N) fraction of repeats in which each of A arms classifies each item correctly."""
         return np.stack([self.correct(arm).mean(axis=0) for arm in arms])
 
+    def item_scores(self, arms: Sequence[ArmPredictions]) -> np.ndarray:
+        """(A, N) the score of each item with each of A arms, averaged over repeats."""
+        if self.score == "accuracy":
+            return self.item_accuracy(arms)
+        truth = np.eye(len(self.classes))[self.y]
+
+        def scores(arm: ArmPredictions) -> np.ndarray:
+            probability = arm.probability.astype(np.float64)
+            if self.score == "brier":
+                return np.asarray(1 - ((probability - truth) ** 2).sum(axis=2) / 2)
+            return np.asarray((probability * truth).sum(axis=2))
+
+        return np.stack([scores(arm).mean(axis=0) for arm in arms])
+
     def accuracy(self, arms: Sequence[ArmPredictions]) -> MeanEstimate:
         """Accuracy averaged over `arms`, with its uncertainty over groups of items, training items and arms."""
-        halves = self._half_accuracy(arms, slice(None), _common_halves(arms))
-        return self._estimate(self.item_accuracy(arms), halves, slice(None), VARYING_MEAN)
+        halves = self._half_accuracy(arms, slice(None), self._common_halves(arms))
+        return self._estimate(self.item_scores(arms), halves, slice(None), VARYING_MEAN)
 
     def difference(
         self, arms: Sequence[ArmPredictions], others: Sequence[ArmPredictions], class_index: int | None = None
@@ -86,8 +107,8 @@ class PairedPredictions:
         """
         items = slice(None) if class_index is None else self.y == class_index
         classes = slice(None) if class_index is None else slice(class_index, class_index + 1)
-        first, second = self.item_accuracy(arms), self.item_accuracy(others)
-        count = _common_halves([*arms, *others])
+        first, second = self.item_scores(arms), self.item_scores(others)
+        count = self._common_halves([*arms, *others])
         halves = self._half_accuracy(arms, classes, count) - self._half_accuracy(others, classes, count)
         if min(len(arms), len(others)) == 1:
             return self._estimate(first - second, halves, items, VARYING_DIFFERENCE)
@@ -101,11 +122,11 @@ class PairedPredictions:
 
     def mean_squares(self, arms: Sequence[ArmPredictions], others: Sequence[ArmPredictions]) -> MeanSquares:
         """What the error of `difference` is made of, where one side has a single seed."""
-        count = _common_halves([*arms, *others])
+        count = self._common_halves([*arms, *others])
         halves = self._half_accuracy(arms, slice(None), count) - self._half_accuracy(
             others, slice(None), count
         )
-        scores = group_scores(self.item_accuracy(arms) - self.item_accuracy(others), self.groups)
+        scores = group_scores(self.item_scores(arms) - self.item_scores(others), self.groups)
         return mean_squares(scores, halves)
 
     def _estimate(
@@ -113,8 +134,14 @@ class PairedPredictions:
     ) -> MeanEstimate:
         groups = np.unique(self.groups[items], return_inverse=True)[1]
         estimate = two_way_mean(group_scores(scores[:, items], groups), halves)
+        if self.score != "accuracy":
+            varying = 0.0
         least = minimum_error(scores[:, items].mean(axis=0), groups, varying)
         return replace(estimate, error=max(estimate.error, least))
+
+    def _common_halves(self, arms: Sequence[ArmPredictions]) -> int:
+        """How many of the first split halves all arms have results of."""
+        return min(len(arm.split_half_hits) for arm in arms) if self.score == "accuracy" else 0
 
     def _half_accuracy(self, arms: Sequence[ArmPredictions], classes: slice, count: int) -> np.ndarray:
         """(B, 2) mean accuracy in each half, for those of the first `count` splits in which both hold out anything."""
@@ -122,11 +149,6 @@ class PairedPredictions:
         correct = np.mean([arm.split_half_hits[:count, :, classes].sum(axis=2) for arm in arms], axis=0)
         useful = (held_out > 0).all(axis=1)
         return np.asarray(correct[useful] / held_out[useful])
-
-
-def _common_halves(arms: Sequence[ArmPredictions]) -> int:
-    """How many of the first split halves all arms have."""
-    return min(len(arm.split_half_hits) for arm in arms)
 
 
 def pair_predictions(
@@ -159,7 +181,7 @@ def pair_predictions(
     )
 
 
-def pair_any(files: Mapping[str, Predictions]) -> PairedPredictions:
+def pair_any(files: Mapping[str, Predictions], score: Score = "accuracy") -> PairedPredictions:
     """Files that come from anywhere, of which arms are to be compared. It has no contrasts, controls or alternatives.
 
     Raises UserError if two of them disagree on items, labels, groups, folds, or the split halves that both have.
@@ -180,6 +202,7 @@ def pair_any(files: Mapping[str, Predictions]) -> PairedPredictions:
         controls={},
         l2_grid=first.l2_grid,
         split_half_counts=max((each.split_half_counts for each in files.values()), key=len),
+        score=score,
     )
 
 
