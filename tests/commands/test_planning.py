@@ -123,6 +123,10 @@ def test_a_finished_study_is_a_pilot(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert pilot.components == components_of_study(paired, paired.contrasts["tiny"][0])
     assert (pilot.design, pilot.group_size) == (Design(3, 40), 1)
     assert pilot.about.startswith("Pilot: tiny, 40 items held out, 3 initialisations, gain +")
+    never = Goal("", lambda design: 1 / design.groups, 0.0)
+    said = " ".join(describe_pilot(pilot, never, never, 0.95))
+    spread = pilot.components.draw(pilot.design).scale / (1 + 1 / 3) ** 0.5
+    assert f"has a standard deviation of {bare(spread)} points (" in said
 
     paths.predictions("tiny").unlink()
     with pytest.raises(UserError, match=r"tiny\.parquet: is missing; .* or give --spread and --disagreement"):

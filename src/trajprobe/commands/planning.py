@@ -147,12 +147,14 @@ def describe_pilot(pilot: Pilot, detect: Goal, equal: Goal, confidence: float) -
     parts, own = pilot.components, pilot.design
     items, seeds = f"{counted(pilot.items(own.groups), 'item')}", counted(own.seeds, "initialisation")
     yield pilot.about
-    if pilot.about.startswith("Pilot"):
-        low, high = (bare(each * parts.seeds**0.5) for each in sd_interval(own.seeds, confidence))
+    if parts.split_halves or parts.both:  # not assumed
+        spread = (parts.seeds + parts.both / own.groups) ** 0.5
+        low, high = (bare(each * spread) for each in sd_interval(own.seeds, confidence))
         yield (
-            f"Standard deviations in points: initialisations {bare(parts.seeds**0.5)} ({low} to {high}, as {seeds} "
-            f"tell), {'groups' if pilot.group_size > 1 else 'items'} {bare(parts.group**0.5)}, both together "
-            f"{bare(parts.both**0.5)}; other training items add {bare(parts.training**0.5)} to the standard error."
+            f"The accuracy of an untrained network has a standard deviation of {bare(spread)} points ({low} to {high}: "
+            f"{seeds} tell no more). Those of the parts of the gain: initialisations {bare(parts.seeds**0.5)}, "
+            f"{'groups' if pilot.group_size > 1 else 'items'} {bare(parts.group**0.5)}, both together "
+            f"{bare(parts.both**0.5)}; other training items add {bare(parts.training**0.5)} to its standard error."
         )
     more_seeds, more_items = Design(ENDLESS, own.groups), Design(own.seeds, ENDLESS)
     for what, design in (
