@@ -15,6 +15,7 @@ from running import run
 from trajprobe.artifacts.analyses import (
     Analyses,
     ArmSelectivity,
+    AttributeGain,
     DescriptionLength,
     LabelEfficiency,
     LabelsSaved,
@@ -198,6 +199,18 @@ def make_analyses(
             for name in ("knn", "mlp", "attentive")
             if name in asked
         ],
+        attributes=[
+            AttributeGain(
+                attribute=name,
+                pretrained=around(pretrained - 0.1, 0.05),
+                random=around(random - 0.1, 0.06),
+                gain=around(gain, 0.07),
+                single_frame=around(-0.02, 0.01),
+            )
+            for name in ("speed", "direction")
+        ]
+        if "attributes" in asked
+        else None,
     )
 
 

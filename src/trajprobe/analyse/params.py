@@ -34,4 +34,6 @@ class AnalyseParams(Section):
     attentive: bool
     heads: Some
     epochs: Annotated[int, Field(ge=1, le=100_000)]
+    attributes: bool
+    window: Annotated[int, Field(ge=2, le=10_000)]
     seed: Seed

@@ -87,6 +87,19 @@ class OtherProbe(Section):
     gain: Interval
 
 
+class AttributeGain(Section):
+    """How well an attribute of the paths is read from the features: R^2 of both arms, and the difference between them.
+
+    single_frame: R^2 of the pixels of the middle frame, without an encoder.
+    """
+
+    attribute: str
+    pretrained: Interval
+    random: Interval
+    gain: Interval
+    single_frame: Interval
+
+
 class Analyses(Section):
     """All analyses of one encoder, at its headline layer and pooling.
 
@@ -102,6 +115,7 @@ class Analyses(Section):
     description_length: DescriptionLength | None
     selectivity: Selectivity | None
     probes: list[OtherProbe]
+    attributes: list[AttributeGain] | None
 
 
 def write_analyses(path: Path, analyses: Analyses) -> None:

@@ -23,6 +23,14 @@ DISORDERED = {
     "static": "one frame repeated",
 }
 
+ATTRIBUTES = {
+    "speed": "logarithm of the median speed",
+    "direction": "where the path leads: displacement over length, a vector",
+    "curvature": "logarithm of the median curvature",
+    "acceleration": "logarithm of the median size of the acceleration",
+    "length": "logarithm of the path's length",
+}
+
 
 def clip_look(drawn: Mapping[str, str]) -> str:
     """How the paths were drawn, in words; what the clips show of sizes and durations is said either way."""

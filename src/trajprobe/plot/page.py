@@ -139,6 +139,8 @@ def render_page(data: ReportData) -> str:
         several=len(data.arms.headlines) > 1,
         efficiency=_efficiency(data),
         measures=_measures(data),
+        attributes={name: own.attributes for name, own in data.analyses.items() if own.attributes},
+        attribute_words=findings.ATTRIBUTES,
         clip=data.clip,
         encoders=data.encoders,
         inits={comparison.encoder: len(comparison.random) for comparison in data.arms.headlines},
