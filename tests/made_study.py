@@ -17,9 +17,11 @@ from trajprobe.artifacts.analyses import (
     ArmSelectivity,
     AttributeGain,
     DescriptionLength,
+    Injection,
     LabelEfficiency,
     LabelsSaved,
     OtherProbe,
+    PlantedGain,
     Selectivity,
     write_analyses,
 )
@@ -210,6 +212,15 @@ def make_analyses(
             for name in ("speed", "direction")
         ]
         if "attributes" in asked
+        else None,
+        injection=Injection(
+            size=0.05,
+            plantings=[
+                PlantedGain(planted=0.05, gain=around(value, 0.03), prediction=around(value, 0.04))
+                for value in (0.05, 0.035, 0.1)
+            ],
+        )
+        if "injection" in asked
         else None,
     )
 

@@ -22,6 +22,7 @@ SMALL = {
     "analyse.bootstrap": 200,
     "analyse.orders": 1,
     "analyse.attributes": True,
+    "analyse.injection": True,
     "plot.clips_per_class": 2,
 }
 

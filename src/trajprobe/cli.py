@@ -139,7 +139,7 @@ def probe(
 
 @app.command(rich_help_panel=STAGES)
 def analyse(encoder: Encoder, workers: Workers = None) -> None:
-    """Beyond accuracy: few labels, bits per label, shuffled labels, nearest neighbours, other probes, attributes.
+    """Beyond accuracy: few labels, bits per label, shuffled labels, other probes, attributes of motion, planted gains.
 
     Reads `analyse`, `probe`, `compare.confidence` and `render.frames` in params.yaml, data/trajectories.parquet,
     data/features/ENCODER.safetensors and data/features/controls.safetensors; writes data/analyses/ENCODER.json.

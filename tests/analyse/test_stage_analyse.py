@@ -20,7 +20,8 @@ from trajprobe.artifacts.trajectories import ReadyClips, read_trajectories, writ
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 
-SWITCHES = ("label_efficiency", "description_length", "selectivity", "knn", "mlp", "attentive", "attributes")
+MEASURES = ("label_efficiency", "description_length", "selectivity", "attributes", "injection")
+SWITCHES = (*MEASURES, "knn", "mlp", "attentive")
 NONE = dict.fromkeys(SWITCHES, False)
 
 
@@ -120,7 +121,7 @@ def test_too_few_groups_for_every_budget_are_reported() -> None:
 
 @pytest.mark.parametrize("tests", [0, 30])
 def test_reruns_and_threads_give_the_same_bytes(tests: int) -> None:
-    make_features(tests=tests, poolings=("per_frame", "mean"), widths=(12, 6))
+    make_features(inits=3, tests=tests, poolings=("per_frame", "mean"), widths=(12, 6))
     write_pixels()
     everything = dict.fromkeys(SWITCHES, True) | {"epochs": 3, "hidden": 8}
     written = set()
@@ -177,6 +178,21 @@ def test_attributes_of_clips_without_paths_are_one_line() -> None:
     write_trajectories(replace(before, points=[], clips=clips), paths.TRAJECTORIES)
     with pytest.raises(UserError, match=r"analyse.attributes: needs trajectories"):
         run("analyse", made_params(analyse={"attributes": True}), "tiny")
+
+
+def test_a_planted_gain_needs_three_initialisations() -> None:
+    make_features(inits=2)
+    with pytest.raises(
+        UserError, match=r"analyse.injection: needs at least 3 .*, found 2; raise extract.random_inits"
+    ):
+        run("analyse", made_params(analyse={"injection": True}), "tiny")
+
+
+def test_a_gain_that_does_not_fit_above_the_random_arm_is_left_out() -> None:
+    make_features(inits=3)
+    message = run("analyse", made_params(analyse=NONE | {"injection": True, "planted": 0.9}), "tiny")
+    assert "injection left out: no planted signal raises the random arm by 90 points" in message
+    assert found().injection is None
 
 
 def test_torch_is_loaded_for_networks_alone() -> None:

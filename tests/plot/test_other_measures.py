@@ -21,6 +21,7 @@ OFF: dict[str, Any] = {
     "selectivity": None,
     "probes": [],
     "attributes": None,
+    "injection": None,
 }
 LENGTH = {"uniform": 2.0, "draws": 3, "pretrained": 0.81, "random": 1.42, "random_low_seed": 1.3}
 LENGTH |= {"random_high_seed": 1.55, "saving": {"value": 0.61, "low": 0.55, "high": 0.67}}

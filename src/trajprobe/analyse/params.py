@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from trajprobe.core.schema import Draws, PositiveInt, Section, Seed, Some
+from trajprobe.core.schema import Draws, Fraction, PositiveInt, Section, Seed, Some
 
 
 def _is_ascending(counts: list[int]) -> list[int]:
@@ -36,4 +36,6 @@ class AnalyseParams(Section):
     epochs: Annotated[int, Field(ge=1, le=100_000)]
     attributes: bool
     window: Annotated[int, Field(ge=2, le=10_000)]
+    injection: bool
+    planted: Fraction
     seed: Seed

@@ -5,6 +5,7 @@ import numpy as np
 from trajprobe.analyse.attributes import attribute_gains, middle_frame, path_attributes
 from trajprobe.analyse.description_length import description_length
 from trajprobe.analyse.harness import Harness
+from trajprobe.analyse.injection import LEAST_INITS, inject
 from trajprobe.analyse.label_efficiency import label_efficiency
 from trajprobe.analyse.other_probes import make_estimators, other_probes
 from trajprobe.analyse.params import AnalyseParams
@@ -42,9 +43,15 @@ def run(
     inputs = load_inputs(items, features, encoder, probe)
     headline = inputs.arms[0][0]
     estimators = make_estimators(settings, features, headline)
+    arms = inputs.arms_at(headline.layer, headline.pooling)
+    if settings.injection and len(arms) - 1 < LEAST_INITS:
+        raise UserError(
+            f"analyse.injection: needs at least {LEAST_INITS} random initialisations, found {len(arms) - 1}; raise "
+            "extract.random_inits, or set it to false"
+        )
     harness = Harness(
         name=encoder,
-        arms=inputs.arms_at(headline.layer, headline.pooling),
+        arms=arms,
         y=inputs.y,
         groups=np.unique(np.asarray(items.groups, dtype=object), return_inverse=True)[1],
         n_classes=len(items.classes),
@@ -56,7 +63,7 @@ def run(
         workers=worker_count(workers),
     )
     tested = harness.y[harness.tested]
-    efficiency = length = selective = attributes = None
+    efficiency = length = selective = attributes = injection = None
     if settings.label_efficiency:
         efficiency = label_efficiency(harness, settings.labels, settings.draws, settings.bootstrap)
     if settings.description_length:
@@ -65,6 +72,10 @@ def run(
         selective = selectivity(harness)
     if settings.attributes:
         attributes = _attributes(harness, inputs.digest, frames, settings.window)
+    if settings.injection:
+        injection = inject(
+            encoder, items, inputs, arms[1:], settings.planted, confidence, settings.seed, harness.workers
+        )
     analyses = Analyses(
         encoder=encoder,
         n_classes=harness.n_classes,
@@ -76,14 +87,20 @@ def run(
         selectivity=selective,
         probes=other_probes(harness, estimators),
         attributes=attributes,
+        injection=injection,
     )
     write_analyses(paths.analyses(encoder), analyses)
-    sections = ("label_efficiency", "description_length", "selectivity", "attributes")
+    sections = ("label_efficiency", "description_length", "selectivity", "attributes", "injection")
     done = [name.replace("_", " ") for name in sections if getattr(analyses, name)] + list(estimators)
     message = f"{paths.analyses(encoder)}: {', '.join(done) or 'no analysis is switched on'}"
     if settings.label_efficiency and not efficiency:
         message += (
             "; label efficiency left out: some class has too few groups for the budgets in analyse.labels"
+        )
+    if settings.injection and not injection:
+        message += (
+            f"; injection left out: no planted signal raises the random arm by {100 * settings.planted:g} points; "
+            "lower analyse.planted"
         )
     return message
 

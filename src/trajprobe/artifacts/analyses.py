@@ -100,6 +100,35 @@ class AttributeGain(Section):
     single_frame: Interval
 
 
+class PlantedGain(Section):
+    """An initialisation with a planted signal against the others as they are: what `compare` would say of its gain.
+
+    planted: what the signal adds to its own accuracy. gain: with its confidence interval; prediction: the same gain
+    with the prediction interval over one other initialisation.
+    """
+
+    planted: Number
+    gain: Interval
+    prediction: Interval
+
+
+class Injection(Section):
+    """A signal planted into each initialisation in turn. size: what it adds to their accuracies on average."""
+
+    size: Number
+    plantings: list[PlantedGain] = Field(min_length=1)
+
+    @property
+    def found(self) -> int:
+        """In how many plantings both intervals lie above zero, as the verdict `helps` requires."""
+        return sum(min(each.gain.low, each.prediction.low) > 0 for each in self.plantings)
+
+    @property
+    def covered(self) -> int:
+        """In how many plantings the prediction interval contains the size."""
+        return sum(each.prediction.low <= self.size <= each.prediction.high for each in self.plantings)
+
+
 class Analyses(Section):
     """All analyses of one encoder, at its headline layer and pooling.
 
@@ -116,6 +145,7 @@ class Analyses(Section):
     selectivity: Selectivity | None
     probes: list[OtherProbe]
     attributes: list[AttributeGain] | None
+    injection: Injection | None
 
 
 def write_analyses(path: Path, analyses: Analyses) -> None:

@@ -141,6 +141,8 @@ def render_page(data: ReportData) -> str:
         measures=_measures(data),
         attributes={name: own.attributes for name, own in data.analyses.items() if own.attributes},
         attribute_words=findings.ATTRIBUTES,
+        injections={name: own.injection for name, own in data.analyses.items() if own.injection},
+        injection_sentence=findings.injection_sentence,
         clip=data.clip,
         encoders=data.encoders,
         inits={comparison.encoder: len(comparison.random) for comparison in data.arms.headlines},

@@ -162,7 +162,9 @@ def _encoder_rows(
 ) -> list[StageCost]:
     fits = timed_fits(chosen.trajectories, times.widths[0], plan, params.probe)
     arms = plan.arms * len(times.widths)
-    others = [name for name in ("mlp", "attentive", "attributes") if getattr(params.analyse, name)]
+    others = [
+        name for name in ("mlp", "attentive", "attributes", "injection") if getattr(params.analyse, name)
+    ]
     return [
         StageCost(
             f"extract {card.name}",
