@@ -4,7 +4,7 @@
 
 All arms map 12 latent numbers of an item through a random nonlinear function and add noise, the pretrained one less.
 The attribute is the first of the numbers, with noise. What is true is the mean over all studies. Ridge regression,
-folds, scores and intervals are those of `analyse/attributes.py`, which leave out the variance due to the training items.
+folds, scores and intervals are those of `analyse/attributes.py`; they leave out the variance due to the training items.
 """
 
 import argparse
