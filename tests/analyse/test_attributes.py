@@ -10,6 +10,7 @@ from trajprobe.analyse.attributes import attribute_gains, middle_frame, path_att
 from trajprobe.analyse.harness import mean_interval
 from trajprobe.analyse.ridge import predict_ridge, ridge_path
 from trajprobe.probe.folds import Fold
+from trajprobe.probe.held_out import HalfPair, make_split_halves
 
 SECONDS = np.linspace(0, 2, 401)
 RADIUS, RATE, RISE = (
@@ -123,7 +124,7 @@ def test_each_block_gets_the_penalty_that_its_inner_folds_prefer() -> None:
     targets = np.column_stack([features[:, :2], weak, rng.normal(size=90)])
     inner, grid = interleaved(60), np.geomspace(100, 1e-4, 7)
     blocks = [slice(0, 2), slice(2, 3), slice(3, 4)]
-    found = predict_ridge(
+    found, penalties = predict_ridge(
         features, targets, blocks, Fold(0, 0, np.arange(60), np.arange(60, 90), tuple(inner)), grid
     )
     path = ridge_path(features[:60], targets[:60], features[60:], grid)
@@ -142,6 +143,12 @@ def test_each_block_gets_the_penalty_that_its_inner_folds_prefer() -> None:
         chosen.append(int(np.argmin([error(l2) for l2 in grid])))
         assert np.array_equal(found[:, block], path[chosen[-1]][:, block])
     assert len(set(chosen)) == 3
+    assert penalties.tolist() == grid[chosen].tolist()
+
+
+def halves(y: np.ndarray, count: int = 4) -> list[HalfPair]:
+    names = [str(item) for item in range(len(y))]
+    return make_split_halves(y, names, [""] * len(y), split="folds", folds=3, count=count, seed=0)
 
 
 def test_r2_is_one_for_features_that_hold_the_attribute_and_none_for_noise() -> None:
@@ -154,7 +161,7 @@ def test_r2_is_one_for_features_that_hold_the_attribute_and_none_for_noise() -> 
         *(np.column_stack([length + one[:, :1], one]) for one in noise),
     ]
     given = {"length": length, "direction": direction, "speed": np.full((240, 1), 2.0)}
-    found = attribute_gains(make_harness(arms, y), given, noise[0])
+    found = attribute_gains(make_harness(arms, y), given, noise[0], halves(y))
     assert [each.attribute for each in found] == [
         "length",
         "direction",
@@ -173,7 +180,8 @@ def test_half_of_the_variance_is_an_r2_of_a_half() -> None:
     rng = np.random.default_rng(2)
     length = rng.normal(size=(3000, 1))
     arms = [length + rng.normal(size=length.shape) for _ in range(3)]
-    found = attribute_gains(make_harness(arms, np.arange(3000) % 3), {"length": length}, arms[0])
+    y = np.arange(3000) % 3
+    found = attribute_gains(make_harness(arms, y), {"length": length}, arms[0], halves(y, 2))
     assert found[0].pretrained.value == pytest.approx(0.5, abs=0.04)
     assert found[0].single_frame.value == pytest.approx(
         found[0].pretrained.value, abs=1e-6

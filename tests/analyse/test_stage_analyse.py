@@ -181,10 +181,9 @@ def test_attributes_of_clips_without_paths_are_one_line() -> None:
 
 
 def test_a_planted_gain_needs_three_initialisations() -> None:
-    make_features(inits=2)
-    with pytest.raises(
-        UserError, match=r"analyse.injection: needs at least 3 .*, found 2; raise extract.random_inits"
-    ):
+    make_features(inits=2)  # before extract.random_inits, which is 8, was raised
+    needed = r"analyse.injection needs at least 3 .*, found 2; run `dvc repro extract@tiny`"
+    with pytest.raises(UserError, match=needed):
         run("analyse", made_params(analyse={"injection": True}), "tiny")
 
 

@@ -16,7 +16,9 @@ derivatives are taken within strokes. An attribute that hardly varies between th
 Both arms are regressed by `ridge`, with the folds of the probe. The score is R^2 = 1 - sum e_i / sum b_i over held-out
 items, e_i the squared error of item i, summed over components, and b_i that of the mean of its training part. It is 0
 for features that say nothing and may be negative. R^2 and the gain, the difference of two, are ratios of means; their
-intervals come from the linearised ratio (Cochran, Sampling Techniques, 1977, section 6.4), over seeds and groups.
+intervals come from the linearised ratio (Cochran, Sampling Techniques, 1977, section 6.4), over seeds and groups, and
+from the split halves of the probe for the training items. Without the halves they would cover three times of four
+where items are few (benchmarks/calibration.md): an R^2 depends more on its training items than an accuracy does.
 
 The single-frame control is regressed likewise on the grey levels of the clips' middle frame, downsampled to 12 x 12 as
 in the control `pixels`, without an encoder. It shows what one picture tells of an attribute: with `render.trail: whole`
@@ -29,11 +31,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from trajprobe.analyse.harness import Harness, mean_interval
-from trajprobe.analyse.ridge import predict_ridge
+from trajprobe.analyse.ridge import predict_ridge, predict_split
 from trajprobe.artifacts.analyses import AttributeGain
 from trajprobe.baseline.derivatives import motion_within, step_vectors, stroke_parts, weighted_quantiles
 from trajprobe.core.schema import Interval
 from trajprobe.probe.folds import Fold
+from trajprobe.probe.held_out import Half, HalfPair
 
 VARIES = 1e-3  # standard deviation between items, below which an attribute is left out: 0.1 % of a large size
 
@@ -80,59 +83,94 @@ def middle_frame(pixels: np.ndarray, frames: int) -> np.ndarray:
 
 
 def attribute_gains(
-    harness: Harness, attributes: Mapping[str, np.ndarray], frame: np.ndarray
+    harness: Harness, attributes: Mapping[str, np.ndarray], frame: np.ndarray, pairs: Sequence[HalfPair]
 ) -> list[AttributeGain]:
     """R^2 of both arms and of the single-frame control for each attribute that varies, in order, and the gain in R^2.
 
-    attributes: (N, c) by name. frame: (N, P) the control's features.
+    attributes: (N, c) by name. frame: (N, P) the control's features. pairs: split halves of the items.
     """
     varying = {
         name: values for name, values in attributes.items() if values.var(axis=0).sum() ** 0.5 > VARIES
     }
     if not varying:
         return []
-    targets, tested, groups = (
-        np.concatenate([*varying.values()], axis=1),
-        harness.tested,
-        harness.tested_groups,
-    )
+    targets = np.concatenate([*varying.values()], axis=1)
     ends = np.cumsum([values.shape[1] for values in varying.values()]).tolist()
     blocks = [slice(first, end) for first, end in zip([0, *ends], ends, strict=False)]
+    arms = [frame, *harness.arms]
+    errors, in_halves = _squared_errors(harness, arms, targets, blocks, pairs)
 
-    def squared_errors(job: tuple[np.ndarray | None, Fold]) -> np.ndarray:
-        rows, fold = job
-        if rows is None:
-            predicted = targets[fold.train].mean(axis=0)
-        else:
-            predicted = predict_ridge(rows, targets, blocks, fold, harness.l2_grid)
-        each = (targets[fold.test] - predicted) ** 2
-        return np.stack([each[:, block].sum(axis=1) for block in blocks])
-
-    arms = [None, frame, *harness.arms]  # None: the mean of the training part
-    results = iter(
-        harness.map("attributes", squared_errors, [(rows, fold) for rows in arms for fold in harness.folds])
-    )
-    errors = np.empty((len(arms), len(blocks), len(tested)))
-    for own in errors:
-        for fold in harness.folds:
-            own[:, np.searchsorted(tested, fold.test)] = next(results)
-
-    def estimate(saved: np.ndarray, mean_error: np.ndarray, most: float) -> Interval:
-        scores = ratio_scores(saved, mean_error)
-        return mean_interval(scores, groups, harness.confidence, within=(-np.inf, most))
+    def estimate(saved: np.ndarray, base: np.ndarray, halves: np.ndarray, most: float) -> Interval:
+        scores = ratio_scores(saved, base)
+        within = (-np.inf, most)
+        return mean_interval(scores, harness.tested_groups, harness.confidence, within=within, halves=halves)
 
     found = []
-    for name, (base, single, pretrained, *random) in zip(varying, errors.swapaxes(0, 1), strict=True):
+    for at, name in enumerate(varying):
+        base, single, pretrained, *random = errors[:, at]
+        r2 = 1 - in_halves[1:, at] / in_halves[0, at]  # (A, B, 2) of each arm in each half
+        of_random = r2[2:].mean(axis=0)
         found.append(
             AttributeGain(
                 attribute=name,
-                pretrained=estimate(base - pretrained, base, 1.0),
-                random=estimate(base - np.array(random), base, 1.0),
-                gain=estimate(np.array(random) - pretrained, base, np.inf),
-                single_frame=estimate(base - single, base, 1.0),
+                pretrained=estimate(base - pretrained, base, r2[1], 1.0),
+                random=estimate(base - np.array(random), base, of_random, 1.0),
+                gain=estimate(np.array(random) - pretrained, base, r2[1] - of_random, np.inf),
+                single_frame=estimate(base - single, base, r2[0], 1.0),
             )
         )
     return found
+
+
+def _squared_errors(
+    harness: Harness,
+    arms: Sequence[np.ndarray],
+    targets: np.ndarray,
+    blocks: Sequence[slice],
+    pairs: Sequence[HalfPair],
+) -> tuple[np.ndarray, np.ndarray]:
+    """(1 + A, F, M) squared errors of the tested items, and (1 + A, F, B, 2) their means in the halves of B pairs.
+
+    First those of the mean of the training part, then those of the A arms; summed over the columns of each of F blocks.
+    In a half a block gets the median of the penalties that the folds chose, as in the stage `probe`.
+    """
+
+    def summed(predicted: np.ndarray, test: np.ndarray) -> np.ndarray:
+        each = (targets[test] - predicted) ** 2
+        return np.stack([each[:, block].sum(axis=1) for block in blocks])
+
+    def of_fold(job: tuple[np.ndarray, Fold]) -> tuple[np.ndarray, np.ndarray]:
+        rows, fold = job
+        predicted, l2 = predict_ridge(rows, targets, blocks, fold, harness.l2_grid)
+        return summed(predicted, fold.test), l2
+
+    def of_half(job: tuple[np.ndarray | None, np.ndarray, Half]) -> np.ndarray:
+        rows, l2, half = job
+        errors = []
+        for part in half.folds:
+            train, test = half.items[part[0]], half.items[part[1]]
+            if rows is None:
+                errors.append(summed(targets[train].mean(axis=0), test))
+            else:
+                errors.append(summed(predict_split(rows, targets, blocks, (train, test), l2), test))
+        return np.concatenate(errors, axis=1).mean(axis=1)
+
+    folds, tested = harness.folds, harness.tested
+    errors = np.empty((1 + len(arms), len(blocks), len(tested)))
+    for fold in folds:
+        errors[0][:, np.searchsorted(tested, fold.test)] = summed(targets[fold.train].mean(axis=0), fold.test)
+    results = iter(harness.map("attributes", of_fold, [(rows, fold) for rows in arms for fold in folds]))
+    chosen = [np.zeros(len(blocks))]
+    for own in errors[1:]:
+        penalties = []
+        for fold in folds:
+            own[:, np.searchsorted(tested, fold.test)], l2 = next(results)
+            penalties.append(l2)
+        chosen.append(np.median(penalties, axis=0))
+    halves = [half for pair in pairs for half in pair]
+    jobs = [(rows, l2, half) for rows, l2 in zip([None, *arms], chosen, strict=True) for half in halves]
+    means = np.array(harness.map("attributes in split halves", of_half, jobs))
+    return errors, np.moveaxis(means.reshape(1 + len(arms), len(pairs), 2, len(blocks)), 3, 1)
 
 
 def ratio_scores(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -31,7 +31,6 @@ from trajprobe.probe.held_out import predict_held_out, probe_arms, split_half_co
 from trajprobe.probe.inputs import ProbeInputs
 
 STREAM = 4  # of random numbers: no analysis shares one with another
-LEAST_INITS = 3  # of the random arm: one that is planted into, and two whose spread is known
 START = 0.25  # strength that is tried first
 DOUBLINGS, HALVINGS = 10, 6  # of the strength, at most
 NEAR = 0.05  # relative difference from the wanted size at which the search ends

@@ -17,6 +17,9 @@ def _is_ascending(counts: list[int]) -> list[int]:
 Ascending = Annotated[list[PositiveInt], Field(min_length=1, max_length=100), AfterValidator(_is_ascending)]
 
 
+LEAST_INITS = 3  # for the injection: one that is planted into, and two whose spread is known
+
+
 class AnalyseParams(Section):
     """What the headline representation of each encoder gives besides accuracy."""
 

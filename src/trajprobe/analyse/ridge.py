@@ -12,17 +12,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trajprobe.probe.folds import Fold
+from trajprobe.probe.folds import Fold, Split
 from trajprobe.probe.logistic import fit_principal_axes
 
 
 def predict_ridge(
     features: np.ndarray, targets: np.ndarray, blocks: Sequence[slice], fold: Fold, l2_grid: np.ndarray
-) -> np.ndarray:
-    """(m, T) float64 predictions for the m tested items of `fold`, by models of its training part.
+) -> tuple[np.ndarray, np.ndarray]:
+    """(m, T) float64 predictions for the m tested items of `fold`, and the penalties (F,) that its inner folds chose.
 
-    features: (N, D) finite. targets: (N, T). blocks: columns of `targets` that share a penalty. l2_grid: from strong to
-    weak; each block gets the one with the least squared error over the inner folds, of equals the strongest.
+    features: (N, D) finite. targets: (N, T). blocks: F ranges of columns of `targets`, each of which shares a penalty.
+    l2_grid: from strong to weak; a block gets the one with the least squared error, of equals the strongest.
     """
     rows, known = features[fold.train], targets[fold.train]
     errors = np.zeros((len(l2_grid), targets.shape[1]))
@@ -30,11 +30,17 @@ def predict_ridge(
         errors += ((ridge_path(rows[train], known[train], rows[test], l2_grid) - known[test]) ** 2).sum(
             axis=1
         )
-    path = ridge_path(rows, known, features[fold.test], l2_grid)
-    predicted = np.empty(path.shape[1:])
-    for block in blocks:
-        predicted[:, block] = path[errors[:, block].sum(axis=1).argmin(), :, block]
-    return predicted
+    chosen = np.array([l2_grid[errors[:, block].sum(axis=1).argmin()] for block in blocks])
+    return predict_split(features, targets, blocks, (fold.train, fold.test), chosen), chosen
+
+
+def predict_split(
+    features: np.ndarray, targets: np.ndarray, blocks: Sequence[slice], split: Split, l2: np.ndarray
+) -> np.ndarray:
+    """(m, T) float64 predictions for the tested items of a split. l2: (F,) the penalty of each block."""
+    train, test = split
+    path = ridge_path(features[train], targets[train], features[test], l2)
+    return np.concatenate([path[at, :, block] for at, block in enumerate(blocks)], axis=1)
 
 
 def ridge_path(rows: np.ndarray, targets: np.ndarray, tested: np.ndarray, l2_grid: np.ndarray) -> np.ndarray:

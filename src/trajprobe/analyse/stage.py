@@ -5,10 +5,10 @@ import numpy as np
 from trajprobe.analyse.attributes import attribute_gains, middle_frame, path_attributes
 from trajprobe.analyse.description_length import description_length
 from trajprobe.analyse.harness import Harness
-from trajprobe.analyse.injection import LEAST_INITS, inject
+from trajprobe.analyse.injection import inject
 from trajprobe.analyse.label_efficiency import label_efficiency
 from trajprobe.analyse.other_probes import make_estimators, other_probes
-from trajprobe.analyse.params import AnalyseParams
+from trajprobe.analyse.params import LEAST_INITS, AnalyseParams
 from trajprobe.analyse.selectivity import selectivity
 from trajprobe.artifacts.analyses import Analyses, AttributeGain, write_analyses
 from trajprobe.artifacts.features import read_features
@@ -16,7 +16,7 @@ from trajprobe.artifacts.trajectories import read_items, read_trajectories
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.parallel import worker_count
-from trajprobe.probe.inputs import load_inputs
+from trajprobe.probe.inputs import ProbeInputs, load_inputs
 from trajprobe.probe.params import ProbeParams
 
 
@@ -46,8 +46,8 @@ def run(
     arms = inputs.arms_at(headline.layer, headline.pooling)
     if settings.injection and len(arms) - 1 < LEAST_INITS:
         raise UserError(
-            f"analyse.injection: needs at least {LEAST_INITS} random initialisations, found {len(arms) - 1}; raise "
-            "extract.random_inits, or set it to false"
+            f"{paths.features(encoder)}: analyse.injection needs at least {LEAST_INITS} random initialisations, found "
+            f"{len(arms) - 1}; run `dvc repro extract@{encoder}`"
         )
     harness = Harness(
         name=encoder,
@@ -71,7 +71,7 @@ def run(
     if settings.selectivity:
         selective = selectivity(harness)
     if settings.attributes:
-        attributes = _attributes(harness, inputs.digest, frames, settings.window)
+        attributes = _attributes(harness, inputs, frames, settings.window)
     if settings.injection:
         injection = inject(
             encoder, items, inputs, arms[1:], settings.planted, confidence, settings.seed, harness.workers
@@ -105,15 +105,15 @@ def run(
     return message
 
 
-def _attributes(harness: Harness, items: str, frames: int, window: int) -> list[AttributeGain]:
-    """The gain by attribute. items: their digest. Raises UserError if the controls are of other items or frames."""
+def _attributes(harness: Harness, inputs: ProbeInputs, frames: int, window: int) -> list[AttributeGain]:
+    """The gain by attribute. Raises UserError if the controls are of other items or another number of frames."""
     controls = read_features(paths.features(paths.CONTROLS))
     pixels = controls.arrays["control/pixels"]
-    if controls.metadata.get("items") != items or pixels.shape[1] % frames:
+    if controls.metadata.get("items") != inputs.digest or pixels.shape[1] % frames:
         raise UserError(
             f"{paths.features(paths.CONTROLS)}: was made from other clips; run `dvc repro`, so that both are up "
             "to date"
         )
     own = read_trajectories(paths.TRAJECTORIES)
     attributes = path_attributes(own.times, own.points, own.strokes, window)
-    return attribute_gains(harness, attributes, middle_frame(pixels, frames))
+    return attribute_gains(harness, attributes, middle_frame(pixels, frames), inputs.split_halves)
