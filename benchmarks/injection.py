@@ -1,6 +1,6 @@
 """Does the injection keep its promise? Simulated studies into which a gain of known size is planted (see worlds.py).
 
-    python benchmarks/injection.py --out benchmarks/injection.json              # half an hour on 2 idle cores; resumes
+    python benchmarks/injection.py --out benchmarks/injection.json              # 10 minutes of processor time; resumes
     python benchmarks/injection.py --out quick.json --studies 40
     python benchmarks/injection.py --out benchmarks/injection.json --table
 
