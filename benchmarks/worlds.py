@@ -89,6 +89,10 @@ class Studies:
         self.rng = np.random.default_rng(seed)
 
     def draw(self) -> Outcome:
+        return self.probe(*self.features())
+
+    def features(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The classes (n,) and groups (n,) of new items, and the standardised features (A, n, D) of all arms."""
         world, rng = self.world, self.rng
         groups = self._groups()
         count = groups[-1] + 1
@@ -108,7 +112,12 @@ class Studies:
         features += noise[:, None, None] * rng.normal(size=features.shape)
         features -= features.mean(axis=1, keepdims=True)
         features /= features.std(axis=1, keepdims=True)
-        correct = np.zeros((len(maps), self.n))
+        return y, groups, features
+
+    def probe(self, y: np.ndarray, groups: np.ndarray, features: np.ndarray) -> Outcome:
+        """The outcome of any arms on the same folds and halves, new ones in every call."""
+        rng = self.rng
+        correct = np.zeros(features.shape[:2])
         for _ in range(self.repeats):
             fold_of = assign_folds(y, groups, FOLDS, rng)
             correct += cross_validate(features, y, [np.flatnonzero(fold_of == fold) for fold in range(FOLDS)])
@@ -129,7 +138,7 @@ class Studies:
             for pair in pairs
             for half in pair
         ]
-        return Outcome(correct / self.repeats, groups, np.array(halves).T.reshape(len(maps), -1, 2))
+        return Outcome(correct / self.repeats, groups, np.array(halves).T.reshape(len(features), -1, 2))
 
     def _groups(self) -> np.ndarray:
         """(n,) the group of each item, ascending from 0."""

@@ -65,6 +65,8 @@ def analyses(path: Path) -> None:
         "description_length": None,
         "selectivity": None,
         "probes": [],
+        "attributes": None,
+        "injection": None,
     }
     write_analyses(
         path, Analyses(encoder="tiny", n_classes=2, chance=0.5, seeds=3, confidence=0.95, **nothing)

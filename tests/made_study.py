@@ -15,10 +15,13 @@ from running import run
 from trajprobe.artifacts.analyses import (
     Analyses,
     ArmSelectivity,
+    AttributeGain,
     DescriptionLength,
+    Injection,
     LabelEfficiency,
     LabelsSaved,
     OtherProbe,
+    PlantedGain,
     Selectivity,
     write_analyses,
 )
@@ -198,6 +201,27 @@ def make_analyses(
             for name in ("knn", "mlp", "attentive")
             if name in asked
         ],
+        attributes=[
+            AttributeGain(
+                attribute=name,
+                pretrained=around(pretrained - 0.1, 0.05),
+                random=around(random - 0.1, 0.06),
+                gain=around(gain, 0.07),
+                single_frame=around(-0.02, 0.01),
+            )
+            for name in ("speed", "direction")
+        ]
+        if "attributes" in asked
+        else None,
+        injection=Injection(
+            size=0.05,
+            plantings=[
+                PlantedGain(planted=0.05, gain=around(value, 0.03), prediction=around(value, 0.04))
+                for value in (0.05, 0.035, 0.1)
+            ],
+        )
+        if "injection" in asked
+        else None,
     )
 
 

@@ -31,7 +31,8 @@ def run(
         case "probe":
             return str(call(given.probe, name, workers))
         case "analyse":
-            return str(call(given.analyse, given.probe, given.compare.confidence, name, workers))
+            confidence, frames = given.compare.confidence, given.render.frames
+            return str(call(given.analyse, given.probe, confidence, frames, name, workers))
         case "baseline":
             given = (given.baseline, given.probe, given.extract, given.encoders[0])
             return str(call(*given, name, device, batch, workers))

@@ -21,6 +21,8 @@ SMALL = {
     "analyse.draws": 3,
     "analyse.bootstrap": 200,
     "analyse.orders": 1,
+    "analyse.attributes": True,
+    "analyse.injection": True,
     "plot.clips_per_class": 2,
 }
 

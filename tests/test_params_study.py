@@ -120,6 +120,17 @@ def test_an_impossible_value_is_refused_and_named(key: str, value: Any) -> None:
     assert "got" in message
 
 
+def test_too_few_initialisations_to_plant_into_are_refused_before_they_are_extracted() -> None:
+    content = changed("analyse.injection", True)
+    content["extract"]["random_inits"] = 2
+    with pytest.raises(
+        UserError, match=r"^params.yaml: .*at least 3 for extract.random_inits where analyse.injection"
+    ):
+        validate(Params, content, "params.yaml")
+    content["extract"]["random_inits"] = 3
+    validate(Params, content, "params.yaml")
+
+
 def test_a_missing_key_is_named() -> None:
     content = copy.deepcopy(GOOD)
     del content["render"]["size"]

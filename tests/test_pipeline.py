@@ -28,6 +28,7 @@ READERS = {
     "encoders": {"compare", "plot"},
     "weights": {"compare"},
     "render": {"render"},
+    "render.frames": {"analyse"},
     "extract": {"extract"},
     "extract.layer": {"baseline"},
     "extract.pooling": {"baseline"},
@@ -134,7 +135,8 @@ def test_imports_point_one_way() -> None:
     calls["render"] |= {"videos"}
     calls["fetch"] |= {"download", "checkpoints", "encoders"}
     calls["extract"] |= {"encoders"}
-    calls["analyse"] |= {"probe", "compare/random_effects.py"}
+    statistics = ("classical_tests", "gain", "paired_predictions", "power", "random_effects")
+    calls["analyse"] |= {"probe", "baseline/derivatives.py", *(f"compare/{name}.py" for name in statistics)}
     calls["baseline"] |= {"probe", "extract", "encoders"}
     for folder, allowed in calls.items():
         for file in (SOURCE / folder).rglob("*.py"):

@@ -140,15 +140,16 @@ def probe(
 
 @app.command(rich_help_panel=STAGES)
 def analyse(encoder: Encoder, workers: Workers = None) -> None:
-    """Beyond accuracy: few labels, bits per label, shuffled labels, nearest neighbours, other probes.
+    """Beyond accuracy: few labels, bits per label, shuffled labels, other probes, attributes of motion, planted gains.
 
-    Reads `analyse`, `probe` and `compare.confidence` in params.yaml and data/features/ENCODER.safetensors; writes
-    data/analyses/ENCODER.json.
+    Reads `analyse`, `probe`, `compare.confidence` and `render.frames` in params.yaml, data/trajectories.parquet,
+    data/features/ENCODER.safetensors and data/features/controls.safetensors; writes data/analyses/ENCODER.json.
     """
     from trajprobe.analyse import stage
 
     params = _params()
-    _say(stage.run(params.analyse, params.probe, params.compare.confidence, encoder, workers))
+    confidence, frames = params.compare.confidence, params.render.frames
+    _say(stage.run(params.analyse, params.probe, confidence, frames, encoder, workers))
 
 
 @app.command(rich_help_panel=STAGES)

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from trajprobe.analyse.params import AnalyseParams
+from trajprobe.analyse.params import LEAST_INITS, AnalyseParams
 from trajprobe.baseline.params import BaselineName, BaselineParams
 from trajprobe.compare.params import CompareParams
 from trajprobe.core import paths
@@ -39,6 +39,15 @@ class Params(Section):
     baseline: BaselineParams
     compare: CompareParams
     plot: PlotParams
+
+    @model_validator(mode="after")
+    def _has_initialisations_to_plant_into(self) -> "Params":
+        if self.analyse.injection and self.extract.random_inits < LEAST_INITS:
+            raise ValueError(
+                f"at least {LEAST_INITS} for extract.random_inits where analyse.injection is true, not "
+                f"{self.extract.random_inits}"
+            )
+        return self
 
 
 def load_params(path: Path = paths.PARAMS) -> Params:

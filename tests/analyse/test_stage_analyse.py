@@ -5,6 +5,7 @@ The other tests of this folder compare its figures with closed forms; here they 
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,12 @@ from running import run
 from trajprobe.artifacts.analyses import Analyses, read_analyses
 from trajprobe.artifacts.features import read_features, write_features
 from trajprobe.artifacts.predictions import read_predictions
+from trajprobe.artifacts.trajectories import ReadyClips, read_trajectories, write_trajectories
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 
-SWITCHES = ("label_efficiency", "description_length", "selectivity", "knn", "mlp", "attentive")
+MEASURES = ("label_efficiency", "description_length", "selectivity", "attributes", "injection")
+SWITCHES = (*MEASURES, "knn", "mlp", "attentive")
 NONE = dict.fromkeys(SWITCHES, False)
 
 
@@ -118,7 +121,8 @@ def test_too_few_groups_for_every_budget_are_reported() -> None:
 
 @pytest.mark.parametrize("tests", [0, 30])
 def test_reruns_and_threads_give_the_same_bytes(tests: int) -> None:
-    make_features(tests=tests, poolings=("per_frame", "mean"), widths=(12, 6))
+    make_features(inits=3, tests=tests, poolings=("per_frame", "mean"), widths=(12, 6))
+    write_pixels()
     everything = dict.fromkeys(SWITCHES, True) | {"epochs": 3, "hidden": 8}
     written = set()
     for workers in (1, 1, 2):
@@ -133,6 +137,61 @@ def test_features_of_other_items_are_one_line() -> None:
     write_features(paths.features("tiny"), features.arrays, {**features.metadata, "items": "of another day"})
     with pytest.raises(UserError, match="was made from other items"):
         run("analyse", made_params(), "tiny")
+
+
+def write_pixels(**metadata: str) -> None:
+    """A control `pixels` of 60 items and 5 frames."""
+    own = read_features(paths.features("tiny")).metadata["items"]
+    pixels = np.random.default_rng(0).random((60, 5 * 9))
+    write_features(paths.features(paths.CONTROLS), {"control/pixels": pixels}, {"items": own, **metadata})
+
+
+def test_attributes_are_read_from_paths_features_and_controls() -> None:
+    make_features()
+    write_pixels()
+    message = run("analyse", made_params(analyse=NONE | {"attributes": True}), "tiny")
+    assert message.endswith("tiny.json: attributes")
+    attributes = found().attributes
+    assert attributes
+    # the made-up paths are noise, of which the features tell nothing
+    assert {each.attribute for each in attributes} == {
+        "speed",
+        "direction",
+        "curvature",
+        "acceleration",
+        "length",
+    }
+    assert max(each.pretrained.value for each in attributes) < 0.3
+
+
+def test_controls_of_other_items_are_one_line() -> None:
+    make_features()
+    write_pixels(items="of another day")
+    with pytest.raises(UserError, match=r"controls.safetensors: was made from other clips"):
+        run("analyse", made_params(analyse=NONE | {"attributes": True}), "tiny")
+
+
+def test_attributes_of_clips_without_paths_are_one_line() -> None:
+    make_features()
+    before = read_trajectories(paths.TRAJECTORIES)
+    clips = ReadyClips([f"a.zip/{item}" for item in before.item_ids], [5] * 60, {}, ["0" * 64] * 60)
+    write_trajectories(replace(before, points=[], clips=clips), paths.TRAJECTORIES)
+    with pytest.raises(UserError, match=r"analyse.attributes: needs trajectories"):
+        run("analyse", made_params(analyse={"attributes": True}), "tiny")
+
+
+def test_a_planted_gain_needs_three_initialisations() -> None:
+    make_features(inits=2)  # before extract.random_inits, which is 8, was raised
+    needed = r"analyse.injection needs at least 3 .*, found 2; run `dvc repro extract@tiny`"
+    with pytest.raises(UserError, match=needed):
+        run("analyse", made_params(analyse={"injection": True}), "tiny")
+
+
+def test_a_gain_that_does_not_fit_above_the_random_arm_is_left_out() -> None:
+    make_features(inits=3)
+    message = run("analyse", made_params(analyse=NONE | {"injection": True, "planted": 0.9}), "tiny")
+    assert "injection left out: no planted signal raises the random arm by 90 points" in message
+    assert found().injection is None
 
 
 def test_torch_is_loaded_for_networks_alone() -> None:

@@ -11,17 +11,22 @@ from trajprobe.artifacts.formatting import (
     plus_minus,
     points,
     points_range,
+    signed,
 )
 
 
 @pytest.mark.parametrize(
-    ("value", "signed", "unsigned"),
+    ("value", "with_sign", "unsigned"),
     [(0.193, "+19.3", "19.3"), (-0.02, "−2.0", "−2.0"), (0.0, "0.0", "0.0"), (-0.0002, "0.0", "0.0")],
 )
-def test_points(value: float, signed: str, unsigned: str) -> None:
-    assert points(value) == signed
+def test_points(value: float, with_sign: str, unsigned: str) -> None:
+    assert points(value) == with_sign
     assert bare(value) == unsigned
     assert points_range(value, 0.5) == f"{unsigned} to 50.0"
+
+
+def test_signed() -> None:
+    assert [signed(value) for value in (0.612, -0.1, -0.004, 0.0)] == ["+0.61", "−0.10", "0.00", "0.00"]
 
 
 def test_percent_and_plus_minus() -> None:

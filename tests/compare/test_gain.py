@@ -12,7 +12,6 @@ from by_hand import anova
 from made_pairs import REPEATS, SEEDS, SPLITS, Y, make_pairs
 from trajprobe.compare.gain import estimate_gain
 from trajprobe.compare.paired_predictions import Contrast, Score
-from trajprobe.compare.params import CompareParams
 from trajprobe.compare.random_effects import (
     VARYING_DIFFERENCE,
     equality_error,
@@ -21,7 +20,7 @@ from trajprobe.compare.random_effects import (
     two_way_mean,
 )
 
-SETTINGS = CompareParams(confidence=0.9, rope=0.02)
+CONFIDENCE = 0.9
 
 
 def by_group(of: Contrast) -> np.ndarray:
@@ -37,7 +36,7 @@ def by_group(of: Contrast) -> np.ndarray:
 def test_a_gain_and_its_interval_count_groups_seeds_and_halves(seed: int) -> None:
     given = make_pairs(seed)
     (contrast,) = given.contrasts["e"]
-    gain = estimate_gain(given, contrast, SETTINGS, 2)
+    gain = estimate_gain(given, contrast, CONFIDENCE, 2)
     halves = []
     for split in range(SPLITS):
         pair = []
@@ -46,7 +45,7 @@ def test_a_gain_and_its_interval_count_groups_seeds_and_halves(seed: int) -> Non
             random = sum(arm.split_half_hits[split, half].sum() / 30 for arm in contrast.random) / SEEDS
             pair.append(ours - random)
         halves.append((pair[0], pair[1]))
-    mean, half_width, p_value = anova(by_group(contrast), halves, SETTINGS.confidence)
+    mean, half_width, p_value = anova(by_group(contrast), halves, CONFIDENCE)
     assert (gain.value, gain.low, gain.high) == pytest.approx((mean, mean - half_width, mean + half_width))
     assert gain.p_value == pytest.approx(p_value)
     assert gain.covers_training
@@ -56,16 +55,16 @@ def test_a_gain_and_its_interval_count_groups_seeds_and_halves(seed: int) -> Non
         replace(contrast.pretrained, split_half_hits=none),
         [replace(arm, split_half_hits=none) for arm in contrast.random],
     )
-    alone = estimate_gain(replace(given, split_half_counts=none), unsplit, SETTINGS, 2)
+    alone = estimate_gain(replace(given, split_half_counts=none), unsplit, CONFIDENCE, 2)
     assert not alone.covers_training
-    mean, half_width, _ = anova(by_group(contrast), [], SETTINGS.confidence)
+    mean, half_width, _ = anova(by_group(contrast), [], CONFIDENCE)
     assert (alone.low, alone.high) == pytest.approx((mean - half_width, mean + half_width))
 
 
 def test_the_second_question_is_that_of_one_against_the_initialisations() -> None:
     given = make_pairs()
     (contrast,) = given.contrasts["e"]
-    gain = estimate_gain(given, contrast, SETTINGS, 1)
+    gain = estimate_gain(given, contrast, CONFIDENCE, 1)
     each = [np.mean(arm.predicted == Y) for arm in contrast.random]
     own = np.mean(contrast.pretrained.predicted == Y)
     assert gain.accuracies == pytest.approx(each)
@@ -75,14 +74,14 @@ def test_the_second_question_is_that_of_one_against_the_initialisations() -> Non
     assert gain.prediction_high == pytest.approx(min(1, gain.value + half))
     assert gain.p_both == max(gain.p_value, gain.p_draw)
 
-    alone = estimate_gain(given, Contrast(contrast.pretrained, contrast.random[:1]), SETTINGS, 1)
+    alone = estimate_gain(given, Contrast(contrast.pretrained, contrast.random[:1]), CONFIDENCE, 1)
     assert (alone.prediction_low, alone.prediction_high, alone.p_draw) == (-1, 1, 1)
 
 
 def test_several_comparisons_raise_the_detectable_gain() -> None:
     given = make_pairs()
     (contrast,) = given.contrasts["e"]
-    one, four = (estimate_gain(given, contrast, SETTINGS, count).detectable for count in (1, 4))
+    one, four = (estimate_gain(given, contrast, CONFIDENCE, count).detectable for count in (1, 4))
     assert four > one
 
 

@@ -8,7 +8,7 @@ import pytest
 from trajprobe.artifacts.analyses import Analyses
 from trajprobe.artifacts.comparisons import ArmScores, Comparison
 from trajprobe.core.schema import Interval
-from trajprobe.plot.other_measures import agreement, bits_saved, other_measures
+from trajprobe.plot.other_measures import agreement, other_measures
 
 OFF: dict[str, Any] = {
     "encoder": "e",
@@ -20,6 +20,8 @@ OFF: dict[str, Any] = {
     "description_length": None,
     "selectivity": None,
     "probes": [],
+    "attributes": None,
+    "injection": None,
 }
 LENGTH = {"uniform": 2.0, "draws": 3, "pretrained": 0.81, "random": 1.42, "random_low_seed": 1.3}
 LENGTH |= {"random_high_seed": 1.55, "saving": {"value": 0.61, "low": 0.55, "high": 0.67}}
@@ -134,7 +136,3 @@ def test_agreement_never_contradicts_the_verdict(
     comparison = replace(COMPARISON, verdict=verdict, gain=Interval(sum(interval) / 2, *interval))
     probes = [KNN | {"gain": {"value": sum(ends) / 2, "low": ends[0], "high": ends[1]}} for ends in others]
     assert agreement(other_measures(comparison, Analyses.model_validate(OFF | {"probes": probes}))) == said
-
-
-def test_bits() -> None:
-    assert [bits_saved(value) for value in (0.612, -0.1, -0.004, 0.0)] == ["+0.61", "−0.10", "0.00", "0.00"]

@@ -69,7 +69,7 @@ SHAPES: dict[str, dict] = {
     "full": {
         "encoders": {"a": (0.9, 0.5), "b_c": (0.5, 0.7)},
         "places": [("mid", "mean"), ("mid", "grid")],
-        "asked": (*ASKED, "mlp", "attentive"),
+        "asked": (*ASKED, "mlp", "attentive", "attributes", "injection"),
     },
 }
 
@@ -134,6 +134,15 @@ def test_the_page_shows_the_numbers_of_the_metrics(study: Callable[[str], Path])
     assert "133 of 133 tensors, 144.9 M parameters, EMA" in text
     assert "3-fold cross-validation, stratified by class, repeated 2 times" in text
     assert "-S 'encoders=[a, b_c]'" in text
+    assert (
+        "A gain of 5.0 points, planted into each of 3 untrained networks in turn, was found in 2 of 3" in text
+    )
+    assert "(both intervals above zero); 6.2 points were measured on average" in text
+    assert "95 % prediction interval contained the planted gain in 2 of 3." in text
+    assert (
+        "displacement over length, a vector 0.800.75 to 0.85 0.400.34 to 0.46 +0.400.33 to 0.47 −0.02−0.03"
+        in text
+    )
 
 
 def points(value: float) -> str:

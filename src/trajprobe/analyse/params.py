@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from trajprobe.core.schema import Draws, PositiveInt, Section, Seed, Some
+from trajprobe.core.schema import Draws, Fraction, PositiveInt, Section, Seed, Some
 
 
 def _is_ascending(counts: list[int]) -> list[int]:
@@ -15,6 +15,9 @@ def _is_ascending(counts: list[int]) -> list[int]:
 
 
 Ascending = Annotated[list[PositiveInt], Field(min_length=1, max_length=100), AfterValidator(_is_ascending)]
+
+
+LEAST_INITS = 3  # for the injection: one that is planted into, and two whose spread is known
 
 
 class AnalyseParams(Section):
@@ -34,4 +37,8 @@ class AnalyseParams(Section):
     attentive: bool
     heads: Some
     epochs: Annotated[int, Field(ge=1, le=100_000)]
+    attributes: bool
+    window: Annotated[int, Field(ge=2, le=10_000)]
+    injection: bool
+    planted: Fraction
     seed: Seed

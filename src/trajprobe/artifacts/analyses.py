@@ -87,6 +87,48 @@ class OtherProbe(Section):
     gain: Interval
 
 
+class AttributeGain(Section):
+    """How well an attribute of the paths is read from the features: R^2 of both arms, and the difference between them.
+
+    single_frame: R^2 of the pixels of the middle frame, without an encoder.
+    """
+
+    attribute: str
+    pretrained: Interval
+    random: Interval
+    gain: Interval
+    single_frame: Interval
+
+
+class PlantedGain(Section):
+    """An initialisation with a planted signal against the others as they are: what `compare` would say of its gain.
+
+    planted: what the signal adds to its own accuracy. gain: with its confidence interval; prediction: the same gain
+    with the prediction interval over one other initialisation.
+    """
+
+    planted: Number
+    gain: Interval
+    prediction: Interval
+
+
+class Injection(Section):
+    """A signal planted into each initialisation in turn. size: what it adds to their accuracies on average."""
+
+    size: Number
+    plantings: list[PlantedGain] = Field(min_length=1)
+
+    @property
+    def found(self) -> int:
+        """In how many plantings both intervals lie above zero, as the verdict `helps` requires."""
+        return sum(min(each.gain.low, each.prediction.low) > 0 for each in self.plantings)
+
+    @property
+    def covered(self) -> int:
+        """In how many plantings the prediction interval contains the size."""
+        return sum(each.prediction.low <= self.size <= each.prediction.high for each in self.plantings)
+
+
 class Analyses(Section):
     """All analyses of one encoder, at its headline layer and pooling.
 
@@ -102,6 +144,8 @@ class Analyses(Section):
     description_length: DescriptionLength | None
     selectivity: Selectivity | None
     probes: list[OtherProbe]
+    attributes: list[AttributeGain] | None
+    injection: Injection | None
 
 
 def write_analyses(path: Path, analyses: Analyses) -> None:

@@ -21,6 +21,11 @@ def bare(value: float, digits: int = 1) -> str:
     return points(value, digits).lstrip("+")
 
 
+def signed(value: float) -> str:
+    """A difference of numbers that are no fractions: 0.612 as "+0.61", -0.004 as "0.00"."""
+    return points(value / 100, 2)
+
+
 def plus_minus(half_width: float) -> str:
     """A symmetric region in percentage points, as short as it is exact: 0.02 as "±2"."""
     return f"±{100 * half_width:g}"

@@ -98,10 +98,25 @@ def differentiate(times: np.ndarray, points: np.ndarray, window: int) -> Motion:
     return Motion(derivative(1), derivative(2), derivative(3), weight)
 
 
-def join_motions(motions: Sequence[Motion], dimensions: int) -> Motion:
-    """The points of all strokes in one; without a stroke, one point that stands still."""
+def stroke_parts(strokes: np.ndarray | None, count: int) -> list[np.ndarray]:
+    """The positions of each stroke's points. strokes: (P,) their numbers; None if all `count` points are one stroke."""
+    numbers = np.zeros(count, int) if strokes is None else strokes
+    return [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
+
+
+def step_vectors(points: np.ndarray, parts: Sequence[np.ndarray]) -> np.ndarray:
+    """(M, d) the steps from point to point of a path (P, d), within its strokes `parts`."""
+    return np.concatenate([np.diff(points[part], axis=0) for part in parts])
+
+
+def motion_within(times: np.ndarray, points: np.ndarray, window: int, parts: Sequence[np.ndarray]) -> Motion:
+    """The motion at the points of all strokes `parts` with two points or more, each differentiated by itself.
+
+    Without such a stroke, one point that stands still.
+    """
+    motions = [differentiate(times[part], points[part], window) for part in parts if len(part) > 1]
     if not motions:
-        nothing = np.zeros((1, dimensions))
+        nothing = np.zeros((1, points.shape[1]))
         return Motion(nothing, nothing, nothing, np.ones(1))
     return Motion(
         *(

@@ -14,7 +14,7 @@ import numpy as np
 
 from trajprobe.artifacts.predictions import Arm
 from trajprobe.baseline.costs import stopwatch
-from trajprobe.baseline.derivatives import differentiate, join_motions, weighted_quantiles
+from trajprobe.baseline.derivatives import motion_within, step_vectors, stroke_parts, weighted_quantiles
 from trajprobe.baseline.probed import probe_features
 from trajprobe.baseline.task import BASELINE, Outcome, Task
 
@@ -61,8 +61,7 @@ def describe(
     radius = float(np.sqrt((path**2).sum(axis=1).mean()))
     if scale_free and radius > 0:
         path, radius = path / radius, 1.0
-    numbers = np.zeros(len(path), int) if strokes is None else strokes
-    parts = [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
+    parts = stroke_parts(strokes, len(path))
     features = {
         **_shape(times, path, radius, parts),
         **_local(times, path, window, parts),
@@ -84,8 +83,8 @@ def _shape(
     l_i in d dimensions, sum_i<j (l_i - l_j)^2 / ((d - 1) (sum_i l_i)^2), 1 for a line and 0 for a ball (Rudnick &
     Gaspari, J. Physics A 19, 1986).
     """
-    steps = np.concatenate([np.linalg.norm(np.diff(path[part], axis=0), axis=1) for part in parts])
-    length, ends = float(steps.sum()), float(np.linalg.norm(path[-1] - path[0]))
+    length = float(np.linalg.norm(step_vectors(path, parts), axis=1).sum())
+    ends = float(np.linalg.norm(path[-1] - path[0]))
     eigenvalues = np.maximum(np.linalg.eigvalsh(path.T @ path / len(path))[::-1], 0)
     total, dimensions = eigenvalues.sum(), len(eigenvalues)
     spread = sum((one - other) ** 2 for i, one in enumerate(eigenvalues) for other in eigenvalues[:i])
@@ -106,9 +105,7 @@ def _shape(
 
 def _local(times: np.ndarray, path: np.ndarray, window: int, parts: Sequence[np.ndarray]) -> dict[str, float]:
     """Quantiles over time of what `Motion` gives, and how uneven the speed is (its deviation over its mean)."""
-    motion = join_motions(
-        [differentiate(times[p], path[p], window) for p in parts if len(p) > 1], path.shape[1]
-    )
+    motion = motion_within(times, path, window, parts)
     speed, weight = motion.speed, motion.weight / motion.weight.sum()
     mean = float(weight @ speed)
     sizes = {"speed": speed, "normal_acceleration": motion.normal, "curvature": motion.curvature}

@@ -1,6 +1,5 @@
 """Alternatives that only make features: the probe of the encoders reads them, with the same folds and split halves."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,8 @@ from trajprobe.artifacts.predictions import Arm
 from trajprobe.baseline.costs import Measured, stopwatch
 from trajprobe.baseline.task import Outcome, Task
 from trajprobe.core.parallel import parallel_map
-from trajprobe.core.progress import progress
 from trajprobe.probe.folds import Fold
-from trajprobe.probe.held_out import predict_held_out, split_half_counts, split_half_hits
+from trajprobe.probe.held_out import probe_arms, split_half_counts
 from trajprobe.probe.logistic import fit_logistic
 
 
@@ -30,19 +28,8 @@ def probe_features(
     """
     inputs = task.inputs
     y, folds, pairs = inputs.y, inputs.folds, inputs.split_halves
-    with progress(f"baseline {task.name}", len(folds), "fits") as advance:
-        (own,) = predict_held_out(
-            [(arm, rows)],
-            y,
-            task.n_classes,
-            folds,
-            inputs.l2_grid,
-            workers=task.workers,
-            advance=advance,
-        )
-    with progress(f"baseline {task.name} in split halves", 2 * len(pairs), "halves") as advance:
-        chosen = [(rows, float(np.median(own.l2)))]
-        hits = split_half_hits(chosen, y, task.n_classes, pairs, workers=task.workers, advance=advance)
+    what, workers = f"baseline {task.name}", task.workers
+    own = probe_arms(what, [(arm, rows)], y, task.n_classes, folds, pairs, inputs.l2_grid, workers)
     fitting, predicting, width = _time_a_fit(task, rows, folds[0])
     measured = Measured(
         training_seconds=fitting + seconds * len(folds[0].train),
@@ -53,7 +40,7 @@ def probe_features(
         device=device,
     )
     counts = split_half_counts(y, task.n_classes, pairs)
-    return Outcome([replace(own, split_half_hits=hits[0])], counts, measured, metadata)
+    return Outcome(own, counts, measured, metadata)
 
 
 def _time_a_fit(task: Task, rows: np.ndarray, fold: Fold) -> tuple[float, float, int]:

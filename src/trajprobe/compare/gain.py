@@ -13,7 +13,6 @@ import numpy as np
 
 from trajprobe.compare.classical_tests import error_reduction, odds_ratio, outlier, single_case
 from trajprobe.compare.paired_predictions import Contrast, PairedPredictions
-from trajprobe.compare.params import CompareParams
 from trajprobe.compare.power import minimum_detectable
 from trajprobe.compare.random_effects import MeanEstimate, equality_error, interval
 
@@ -68,18 +67,16 @@ class Gain:
         return max(self.p_value, self.p_draw)
 
 
-def estimate_gain(
-    paired: PairedPredictions, contrast: Contrast, settings: CompareParams, comparisons: int
-) -> Gain:
+def estimate_gain(paired: PairedPredictions, contrast: Contrast, confidence: float, comparisons: int) -> Gain:
     """All statistics of one contrast. comparisons: how many Holm's correction is for, which lowers the power."""
     pretrained, random = paired.item_accuracy([contrast.pretrained]), paired.item_accuracy(contrast.random)
     accuracy, accuracies = float(pretrained.mean()), random.mean(axis=1).tolist()
     estimate = paired.difference([contrast.pretrained], contrast.random)
-    low, high, p_value = gain_interval(estimate, settings.confidence)
+    low, high, p_value = gain_interval(estimate, confidence)
     draw = single_case(accuracy, accuracies, LEAST_SD / len(paired.y))
-    prediction = draw.prediction_interval(settings.confidence) if draw else (-1.0, 1.0)
+    prediction = draw.prediction_interval(confidence) if draw else (-1.0, 1.0)
     error = equality_error(estimate.error, (pretrained - random).mean(axis=0), paired.groups)
-    equal_low, equal_high, _ = interval(MeanEstimate(estimate.mean, error, estimate.df), settings.confidence)
+    equal_low, equal_high, _ = interval(MeanEstimate(estimate.mean, error, estimate.df), confidence)
     return Gain(
         items=len(paired.y),
         accuracy=accuracy,
@@ -93,7 +90,7 @@ def estimate_gain(
         p_draw=draw.p_value if draw else 1.0,
         equality_bound=max(-equal_low, equal_high),
         # The first step of Holm's correction is Bonferroni's: alpha over the number of comparisons.
-        detectable=minimum_detectable(estimate, draw, 1 - (1 - settings.confidence) / comparisons),
+        detectable=minimum_detectable(estimate, draw, 1 - (1 - confidence) / comparisons),
         error_reduction=error_reduction(accuracy, float(np.mean(accuracies))),
         odds_ratio=odds_ratio(accuracy, float(np.mean(accuracies))),
         outlier=outlier(accuracies),

@@ -53,7 +53,7 @@ def judge(paired: PairedPredictions, settings: CompareParams) -> dict[str, list[
     """For each encoder its contrasts, headline first, with their gains and verdicts."""
     gains = {
         encoder: [
-            estimate_gain(paired, contrast, settings, comparisons=len(paired.contrasts))
+            estimate_gain(paired, contrast, settings.confidence, comparisons=len(paired.contrasts))
             for contrast in contrasts
         ]
         for encoder, contrasts in paired.contrasts.items()

@@ -6,8 +6,9 @@ The verdict, its sentence and its warning come from the comparison and are shown
 
 from collections.abc import Mapping, Sequence
 
+from trajprobe.artifacts.analyses import Injection
 from trajprobe.artifacts.comparisons import Arms, Comparison
-from trajprobe.artifacts.formatting import counted, percent, points_range
+from trajprobe.artifacts.formatting import bare, counted, percent, points_range
 from trajprobe.plot.encoder_facts import EncoderFacts
 
 KNOWN = {
@@ -22,6 +23,25 @@ DISORDERED = {
     "reversed": "frames reversed",
     "static": "one frame repeated",
 }
+
+ATTRIBUTES = {
+    "speed": "logarithm of the median speed",
+    "direction": "where the path leads: displacement over length, a vector",
+    "curvature": "logarithm of the median curvature",
+    "acceleration": "logarithm of the median size of the acceleration",
+    "length": "logarithm of the path's length",
+}
+
+
+def injection_sentence(found: Injection, level: str) -> str:
+    """What became of the planted gain. level: of the intervals, in words."""
+    count, values = len(found.plantings), [each.gain.value for each in found.plantings]
+    return (
+        f"A gain of {bare(found.size)} points, planted into each of {counted(count, 'untrained network')} in turn, was "
+        f"found in {found.found} of {count} (both intervals above zero); {bare(sum(values) / count)} points were "
+        f"measured on average. The {level} prediction interval contained the planted gain in {found.covered} of "
+        f"{count}."
+    )
 
 
 def clip_look(drawn: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from trajprobe.artifacts.analyses import Analyses
 from trajprobe.artifacts.comparisons import Comparison
-from trajprobe.artifacts.formatting import bare, percent, points
+from trajprobe.artifacts.formatting import bare, percent, points, signed
 from trajprobe.core.schema import Interval
 
 PROBES = {
@@ -53,7 +53,7 @@ def other_measures(comparison: Comparison, analyses: Analyses) -> list[OtherMeas
         spread = f"{low:.2f} to {high:.2f} over seeds" if low < high else ""
         remark = f"code length per label given the features; {length.uniform:.2f} bits without them"
         own, random = (f"{length.pretrained:.2f} bits", ""), (f"{length.random:.2f} bits", spread)
-        others.append(_measure("description length", remark, own, random, length.saving, bits_saved))
+        others.append(_measure("description length", remark, own, random, length.saving, signed))
     if selectivity := analyses.selectivity:
         own, random = (
             (f"{bare(arm.selectivity)} points", f"{percent(arm.true)} − {percent(arm.shuffled)}")
@@ -99,12 +99,6 @@ def agreement(rows: list[OtherMeasure]) -> str:
     return f"{some}; the {'other is' if left == 1 else 'others are'} inconclusive."
 
 
-def bits_saved(value: float) -> str:
-    """0.612 as "+0.61", -0.004 as "0.00"."""
-    text = f"{value:+.2f}"
-    return text.lstrip("+-") if float(text) == 0 else text.replace("-", "−")
-
-
 def _measure(
     name: str,
     remark: str,
@@ -113,7 +107,7 @@ def _measure(
     gain: Interval,
     write: Callable[[float], str] = points,
 ) -> OtherMeasure:
-    unit = " bits saved" if write is bits_saved else ""
+    unit = " bits saved" if write is signed else ""
     interval = " to ".join(write(end).lstrip("+") for end in (gain.low, gain.high))
     side: Side = "ahead" if gain.low > 0 else "behind" if gain.high < 0 else "unclear"
     return OtherMeasure(name, remark, pretrained, random, write(gain.value) + unit, interval, side)

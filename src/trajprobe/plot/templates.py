@@ -7,7 +7,16 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from trajprobe.artifacts.formatting import bare, counted, p_equals, p_value, percent, points, points_range
+from trajprobe.artifacts.formatting import (
+    bare,
+    counted,
+    p_equals,
+    p_value,
+    percent,
+    points,
+    points_range,
+    signed,
+)
 from trajprobe.core.schema import Interval
 from trajprobe.plot.theme import DARK, LIGHT
 
@@ -30,12 +39,19 @@ def template(name: str, *folders: Path) -> Template:
         p_value=p_value,
         p_equals=p_equals,
         counted=counted,
+        signed=signed,
+        decimal=_decimal,
+        decimal_range=lambda interval: f"{_decimal(interval.low)} to {_decimal(interval.high)}",
         points_range=lambda interval: points_range(interval.low, interval.high),
         percent_range=lambda interval: f"{100 * interval.low:.1f} to {percent(interval.high)}",
         breakable=lambda text: Markup("_<wbr>").join(map(escape, text.split("_"))),
     )
     environment.globals.update(light=_colours(asdict(LIGHT)), dark=_colours(asdict(DARK)))
     return environment.get_template(name)
+
+
+def _decimal(value: float) -> str:
+    return signed(value).lstrip("+")
 
 
 def _colours(theme: dict[str, str]) -> dict[str, str]:

@@ -16,14 +16,34 @@ Arms, folds and halves are independent of each other, so their fits are spread o
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from trajprobe.artifacts.predictions import Arm, ArmPredictions
 from trajprobe.core.parallel import parallel_map
+from trajprobe.core.progress import progress
 from trajprobe.probe.folds import ATTEMPTS, Fold, Split, assign_folds, is_published, splits_of
 from trajprobe.probe.logistic import fit_logistic, predict_folds
+
+
+def probe_arms(
+    what: str,
+    arms: Sequence[tuple[Arm, np.ndarray]],
+    y: np.ndarray,
+    n_classes: int,
+    folds: Sequence[Fold],
+    pairs: Sequence["HalfPair"],
+    l2_grid: np.ndarray,
+    workers: int,
+) -> list[ArmPredictions]:
+    """The predictions of each arm with its results in split halves, in order. what: named in the progress."""
+    with progress(what, len(arms) * len(folds), "fits") as advance:
+        probed = [*predict_held_out(arms, y, n_classes, folds, l2_grid, workers=workers, advance=advance)]
+    chosen = [(rows, float(np.median(arm.l2))) for (_, rows), arm in zip(arms, probed, strict=True)]
+    with progress(f"{what} in split halves", len(arms) * len(pairs) * 2, "halves") as advance:
+        hits = split_half_hits(chosen, y, n_classes, pairs, workers=workers, advance=advance)
+    return [replace(arm, split_half_hits=own) for arm, own in zip(probed, hits, strict=True)]
 
 
 def predict_held_out(

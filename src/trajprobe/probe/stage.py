@@ -1,7 +1,6 @@
 """Stage `probe`: features in, held-out predictions of every arm out."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,7 @@ from trajprobe.artifacts.seen_items import FILE, POINTS, file_digest, points_dig
 from trajprobe.artifacts.trajectories import Items, read_items, read_trajectories
 from trajprobe.core import paths
 from trajprobe.core.parallel import worker_count
-from trajprobe.core.progress import progress
-from trajprobe.probe.held_out import predict_held_out, split_half_counts, split_half_hits
+from trajprobe.probe.held_out import probe_arms, split_half_counts
 from trajprobe.probe.inputs import load_inputs
 from trajprobe.probe.params import ProbeParams
 
@@ -25,14 +23,7 @@ def run(settings: ProbeParams, name: str, workers: int | None = None) -> str:
     inputs = load_inputs(items, features, name, settings)
     arms, y, folds, tested, pairs = inputs.arms, inputs.y, inputs.folds, inputs.tested, inputs.split_halves
     n_classes, workers = len(items.classes), worker_count(workers)
-    with progress(f"probe {name}", len(arms) * len(folds), "fits") as advance:
-        held_out = predict_held_out(
-            arms, y, n_classes, folds, inputs.l2_grid, workers=workers, advance=advance
-        )
-        probed = list(held_out)
-    chosen = [(rows, float(np.median(arm.l2))) for (_, rows), arm in zip(arms, probed, strict=True)]
-    with progress(f"probe {name} in split halves", len(arms) * len(pairs) * 2, "halves") as advance:
-        hits = split_half_hits(chosen, y, n_classes, pairs, workers=workers, advance=advance)
+    probed = probe_arms(f"probe {name}", arms, y, n_classes, folds, pairs, inputs.l2_grid, workers)
     predictions = Predictions(
         item_ids=[items.item_ids[i] for i in tested],
         groups=[items.groups[i] for i in tested],
@@ -40,7 +31,7 @@ def run(settings: ProbeParams, name: str, workers: int | None = None) -> str:
         classes=items.classes,
         items=inputs.digest,
         l2_grid=(settings.l2_grid.low, settings.l2_grid.high),
-        arms=[replace(arm, split_half_hits=own) for arm, own in zip(probed, hits, strict=True)],
+        arms=probed,
         features=_with_seen_counted(features.metadata, items, tested),
         split_half_counts=split_half_counts(y, n_classes, pairs),
     )

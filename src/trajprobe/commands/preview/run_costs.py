@@ -154,7 +154,11 @@ def _encoder_rows(
     params: Params, name: str, plan: StudyPlan, times: EncoderTimes, fits: FitTimes
 ) -> list[StageCost]:
     arms = plan.arms * len(times.widths)
-    others = [probe for probe in ("mlp", "attentive") if getattr(params.analyse, probe)]
+    others = [
+        analysis
+        for analysis in ("mlp", "attentive", "attributes", "injection")
+        if getattr(params.analyse, analysis)
+    ]
     return [
         StageCost(
             f"extract {name}",
