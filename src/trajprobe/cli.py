@@ -164,8 +164,9 @@ def baseline(
 ) -> None:
     """Train an alternative to the frozen encoder on the folds of the probe.
 
-    Reads `baseline`, `probe`, `extract.layer` and `extract.pooling` in params.yaml, the trajectories, the clips and the
-    first encoder's weights; writes data/predictions/NAME.parquet, and data/costs/NAME.json with seconds and parameters.
+    Reads `baseline`, `probe` and the layer, pooling and precision of `extract` in params.yaml, the trajectories, the
+    clips and the first encoder's weights; writes data/predictions/NAME.parquet, and data/costs/NAME.json with seconds
+    and parameters.
     Finished trainings are kept in TRAJPROBE_CACHE, so that a killed run continues where it stopped.
     """
     from trajprobe.baseline import stage

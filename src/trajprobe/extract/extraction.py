@@ -29,20 +29,21 @@ from trajprobe.core.schema import nearest
 from trajprobe.encoders.protocol import Calibrated, Encoder
 from trajprobe.encoders.random_arm import evenly_spaced
 from trajprobe.encoders.registry import code_digest, family
-from trajprobe.extract import pooling
-from trajprobe.extract.params import ExtractParams
+from trajprobe.extract import passes, pooling
+from trajprobe.extract.params import ExtractParams, Precision
+from trajprobe.extract.passes import arithmetic, batched, in_float32
 from trajprobe.extract.shard_cache import ShardCache, shard_key
 
 SHARD = 64  # clips: the most that a killed run loses
 CALIBRATION = 64  # clips, evenly spaced, on which a random arm may estimate its statistics
 
 
-@dataclass(frozen=True)
+@dataclass
 class ExtractSettings:
     """What is taken from all arms alike, and how.
 
     layers, poolings: the first of each is the headline's. batch: clips in one pass through the encoder; 8 of 128
-    pixels take about 3 GB with the largest encoder.
+    pixels take about 3 GB with the largest encoder. It alone changes, where memory is short.
     """
 
     layers: Sequence[str]
@@ -50,6 +51,7 @@ class ExtractSettings:
     identity: Mapping[str, Any]
     device: torch.device
     batch: int
+    precision: Precision = "float32"
 
     @property
     def representations(self) -> list[str]:
@@ -74,6 +76,9 @@ def extract_settings(
     poolings = chosen(params.pooling, card.features.pooling)
     for name in poolings:
         pooling.check_pooling(name)
+    code = [code_digest(card.family), files.sha256(pooling.__file__)]
+    if params.precision != "float32":
+        code.append(files.sha256(passes.__file__))
     libraries = [np.__version__, torch.__version__]
     if card.family == "transformers":
         libraries.append(version("transformers"))
@@ -83,12 +88,12 @@ def extract_settings(
         "preprocessing": card.input.model_dump(),
         "layers": layers,
         "poolings": poolings,
-        "precision": "float32",
-        "code": [code_digest(card.family), files.sha256(pooling.__file__)],
+        "precision": params.precision,
+        "code": code,
         "libraries": libraries,
         "device": device.type,
     }
-    return ExtractSettings(layers, poolings, identity, device, batch)
+    return ExtractSettings(layers, poolings, identity, device, batch, params.precision)
 
 
 def chosen(wanted: Sequence[str], by_card: Sequence[str]) -> list[str]:
@@ -177,17 +182,22 @@ def encode(
 
     arm: its name, for messages. Raises UserError if a feature is not finite.
     """
-    parts: dict[str, list[np.ndarray]] = {}
-    with torch.inference_mode():
-        for start in range(0, len(clips), settings.batch):
-            batch = torch.from_numpy(np.ascontiguousarray(clips[start : start + settings.batch]))
-            maps = encoder.encode(batch.to(settings.device), settings.layers)
-            for layer in settings.layers:
-                for name in settings.poolings:
-                    vectors = pooling.pool(name, maps[layer]).float().cpu().numpy()
-                    parts.setdefault(f"{layer}/{name}", []).append(vectors)
-            advance(len(batch), arm)
-    arrays = {name: np.concatenate(vectors) for name, vectors in parts.items()}
+
+    def pooled(batch: torch.Tensor) -> dict[str, np.ndarray]:
+        with torch.inference_mode():
+            with arithmetic(settings.precision, settings.device):
+                maps = in_float32(encoder.encode(batch, settings.layers))
+            return {
+                f"{layer}/{name}": pooling.pool(name, maps[layer]).float().cpu().numpy()
+                for layer in settings.layers
+                for name in settings.poolings
+            }
+
+    parts: list[dict[str, np.ndarray]] = []
+    for count, vectors in batched(pooled, clips, settings):
+        parts.append(vectors)
+        advance(count, arm)
+    arrays = {name: np.concatenate([part[name] for part in parts]) for name in settings.representations}
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise UserError(

@@ -63,6 +63,8 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int) -> 
             "order": order,
             "environment": environment(str(settings.device)),
         }
+        if params.precision != "float32":
+            metadata["precision"] = params.precision
         if "seen" in provenance:
             metadata["seen"] = _seen(provenance["seen"], clips)
         with create_features(target, shapes, metadata) as put:
