@@ -218,6 +218,8 @@ def _say(message: str | None) -> None:
 def main() -> None:
     """Entry point: a mistake the user can fix ends in one line on stderr and exit code 1."""
     prepare_output()
+    # Read by torch when it is imported: what Apple's MPS lacks is computed on the CPU, with torch's warning.
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     stdout = os.fstat(1)
     try:
         sys.exit(app(standalone_mode=False))

@@ -22,7 +22,7 @@ Device = Annotated[
         envvar="TRAJPROBE_DEVICE",
         callback=check_device,
         show_default=False,
-        help="cpu, cuda, cuda:1, …; cuda where there is one.",
+        help="cpu, cuda, cuda:1, … or mps; by default cuda, else mps, else cpu.",
     ),
 ]
 Batch = Annotated[
