@@ -98,6 +98,7 @@ def test_help_imports_nothing_heavy() -> None:
     [
         ("extract", "device", "TRAJPROBE_DEVICE", "cuda:1"),
         ("extract", "batch", "TRAJPROBE_BATCH", 3),
+        ("extract", "engine", "TRAJPROBE_ENGINE", "ray"),
         ("render", "workers", "TRAJPROBE_WORKERS", 2),
         ("probe", "workers", "TRAJPROBE_WORKERS", 2),
         ("analyse", "workers", "TRAJPROBE_WORKERS", 2),
@@ -125,7 +126,12 @@ def test_an_option_or_its_variable_reaches_the_stage(
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("TRAJPROBE_WORKERS", "many"), ("TRAJPROBE_WORKERS", "99999999"), ("TRAJPROBE_WORKERS", "-1")],
+    [
+        ("TRAJPROBE_WORKERS", "many"),
+        ("TRAJPROBE_WORKERS", "99999999"),
+        ("TRAJPROBE_WORKERS", "-1"),
+        ("TRAJPROBE_ENGINE", "spark"),
+    ],
 )
 def test_a_variable_that_makes_no_sense_is_one_line(
     variable: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from trajprobe.commands.app import Batch, Device, Workers, tools
+from trajprobe.commands.app import Batch, Device, Engine, EngineName, Workers, tools
 from trajprobe.commands.environment import check_environment
 from trajprobe.core.errors import UserError
 from trajprobe.core.terminal import escape_controls, prepare_output
@@ -104,7 +104,9 @@ def fetch(
 
 
 @app.command(rich_help_panel=STAGES)
-def extract(encoder: Encoder, device: Device = None, batch: Batch = 8) -> None:
+def extract(
+    encoder: Encoder, device: Device = None, batch: Batch = 8, engine: Engine = EngineName.LOCAL
+) -> None:
     """Run an encoder, frozen, over all clips: pretrained, and at `random_inits` random initialisations.
 
     Reads `extract` in params.yaml, the card, the weights and data/videos.zarr; writes
@@ -113,7 +115,7 @@ def extract(encoder: Encoder, device: Device = None, batch: Batch = 8) -> None:
     """
     from trajprobe.extract import stage
 
-    _say(stage.run(_params().extract, encoder, device, batch))
+    _say(stage.run(_params().extract, encoder, device, batch, engine.value))
 
 
 @app.command(rich_help_panel=STAGES)

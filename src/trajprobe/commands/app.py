@@ -3,6 +3,7 @@
 They are thin and import what they call when they run, as the stages' commands in cli.py do.
 """
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,22 @@ Device = Annotated[
 Batch = Annotated[
     int,
     typer.Option(envvar="TRAJPROBE_BATCH", min=1, max=4096, help="Clips in one pass through the encoder."),
+]
+
+
+class EngineName(StrEnum):
+    """Where the shards of an extraction are computed."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+Engine = Annotated[
+    EngineName,
+    typer.Option(
+        envvar="TRAJPROBE_ENGINE",
+        help="ray: on the GPUs or cores of the cluster at RAY_ADDRESS, or of this machine (extra `ray`).",
+    ),
 ]
 Workers = Annotated[
     int | None,

@@ -141,7 +141,7 @@ def calibrated(
     def ready() -> Encoder:
         encoder = build()
         if isinstance(encoder, Calibrated):
-            encoder.calibrate(torch.from_numpy(clips).to(device))
+            encoder.calibrate(torch.tensor(clips, device=device))
         return encoder
 
     return ready
