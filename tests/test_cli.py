@@ -46,6 +46,19 @@ def test_a_full_disk_is_one_line(
     assert "data/videos.zarr" in error
 
 
+def test_what_mps_lacks_falls_back_to_the_cpu_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The variable is set before a command runs, and nothing imports torch earlier: see the test of --help."""
+    name = "PYTORCH_ENABLE_MPS_FALLBACK"
+    for before, after in ((None, "1"), ("0", "0")):
+        monkeypatch.setenv(name, before or "")
+        if before is None:
+            monkeypatch.delenv(name)
+        exit_of(monkeypatch, UserError("stop"))
+        assert os.environ[name] == after
+
+
 def test_an_interrupt_is_silent(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_of(monkeypatch, KeyboardInterrupt()) == 130
     assert capsys.readouterr().err == ""
@@ -85,6 +98,7 @@ def test_help_imports_nothing_heavy() -> None:
     [
         ("extract", "device", "TRAJPROBE_DEVICE", "cuda:1"),
         ("extract", "batch", "TRAJPROBE_BATCH", 3),
+        ("extract", "engine", "TRAJPROBE_ENGINE", "ray"),
         ("render", "workers", "TRAJPROBE_WORKERS", 2),
         ("probe", "workers", "TRAJPROBE_WORKERS", 2),
         ("analyse", "workers", "TRAJPROBE_WORKERS", 2),
@@ -112,7 +126,12 @@ def test_an_option_or_its_variable_reaches_the_stage(
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("TRAJPROBE_WORKERS", "many"), ("TRAJPROBE_WORKERS", "99999999"), ("TRAJPROBE_WORKERS", "-1")],
+    [
+        ("TRAJPROBE_WORKERS", "many"),
+        ("TRAJPROBE_WORKERS", "99999999"),
+        ("TRAJPROBE_WORKERS", "-1"),
+        ("TRAJPROBE_ENGINE", "spark"),
+    ],
 )
 def test_a_variable_that_makes_no_sense_is_one_line(
     variable: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -32,6 +32,7 @@ READERS = {
     "extract": {"extract"},
     "extract.layer": {"baseline"},
     "extract.pooling": {"baseline"},
+    "extract.precision": {"baseline"},
     "probe": {"probe", "probe_controls", "analyse", "baseline"},
     "baselines": {"compare"},
     "baseline": {"baseline"},

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from trajprobe.commands.app import Batch, Device, Workers, tools
+from trajprobe.commands.app import Batch, Device, Engine, EngineName, Workers, tools
 from trajprobe.commands.environment import check_environment
 from trajprobe.core.errors import UserError
 from trajprobe.core.terminal import escape_controls, prepare_output
@@ -105,7 +105,9 @@ def fetch(
 
 
 @app.command(rich_help_panel=STAGES)
-def extract(encoder: Encoder, device: Device = None, batch: Batch = 8) -> None:
+def extract(
+    encoder: Encoder, device: Device = None, batch: Batch = 8, engine: Engine = EngineName.LOCAL
+) -> None:
     """Run an encoder, frozen, over all clips: pretrained, and at `random_inits` random initialisations.
 
     Reads `extract` in params.yaml, the card, the weights and data/videos.zarr; writes
@@ -114,7 +116,7 @@ def extract(encoder: Encoder, device: Device = None, batch: Batch = 8) -> None:
     """
     from trajprobe.extract import stage
 
-    _say(stage.run(_params().extract, encoder, device, batch))
+    _say(stage.run(_params().extract, encoder, device, batch, engine.value))
 
 
 @app.command(rich_help_panel=STAGES)
@@ -166,8 +168,9 @@ def baseline(
 ) -> None:
     """Train an alternative to the frozen encoder on the folds of the probe.
 
-    Reads `baseline`, `probe`, `extract.layer` and `extract.pooling` in params.yaml, the trajectories, the clips and the
-    first encoder's weights; writes data/predictions/NAME.parquet, and data/costs/NAME.json with seconds and parameters.
+    Reads `baseline`, `probe` and the layer, pooling and precision of `extract` in params.yaml, the trajectories, the
+    clips and the first encoder's weights; writes data/predictions/NAME.parquet, and data/costs/NAME.json with seconds
+    and parameters.
     Finished trainings are kept in TRAJPROBE_CACHE, so that a killed run continues where it stopped.
     """
     from trajprobe.baseline import stage
@@ -250,6 +253,8 @@ def _say(message: str | None) -> None:
 def main() -> None:
     """Entry point: a mistake the user can fix ends in one line on stderr and exit code 1."""
     prepare_output()
+    # Read by torch when it is imported: what Apple's MPS lacks is computed on the CPU, with torch's warning.
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     stdout = os.fstat(1)
     try:
         sys.exit(app(standalone_mode=False))

@@ -13,9 +13,16 @@ import torch
 
 from trajprobe.artifacts.encoder_card import EncoderCard
 from trajprobe.core.errors import UserError
-from trajprobe.encoders import placeholder
+from trajprobe.encoders import placeholder, registry
 from trajprobe.encoders.open_magvit2 import stem
-from trajprobe.encoders.registry import FAMILIES, code_digest, family, family_sources, resolve_device
+from trajprobe.encoders.registry import (
+    FAMILIES,
+    code_digest,
+    convolves_as_the_cpu,
+    family,
+    family_sources,
+    resolve_device,
+)
 
 ENCODERS = Path(__file__).resolve().parents[2] / "src" / "trajprobe" / "encoders"
 # Imports each family in a Python that has seen no other, and prints the modules of the package that came with it.
@@ -88,10 +95,57 @@ def test_no_source_of_another_folder_decides_features() -> None:
         assert all(path.is_relative_to(ENCODERS) for path in family_sources(name))
 
 
-def test_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("cuda", "mps", "right", "expected"),
+    [
+        (True, True, True, "cuda"),
+        (False, True, True, "mps"),
+        (False, True, False, "cpu"),
+        (False, False, True, "cpu"),
+    ],
+)
+def test_the_device_is_cuda_then_mps_then_cpu(
+    cuda: bool,
+    mps: bool,
+    right: bool,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Backends are pretended; one whose convolutions are wrong is left out, in one line, or refused if it was named."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    monkeypatch.setattr(registry, "convolves_as_the_cpu", lambda device: right)
+    monkeypatch.setattr(torch, "empty", lambda *_, **__: None)
+    assert resolve_device().type == expected
+    assert caplog.messages == (
+        [] if right else [f"running on cpu, not on mps: {registry.WRONG_CONVOLUTIONS}"]
+    )
+    if not right:
+        with pytest.raises(
+            UserError, match="cannot use 'mps': with this torch and macOS its 3-D convolutions are"
+        ):
+            resolve_device("mps")
+
+
+def test_wrong_convolutions_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, right = torch.device("cpu"), torch.nn.functional.conv3d
+    assert convolves_as_the_cpu(cpu)
+
+    def wrong_in_channels_last(clips: torch.Tensor, weights: torch.Tensor, padding: int) -> torch.Tensor:
+        last = clips.is_contiguous(memory_format=torch.channels_last_3d)
+        return right(clips.flip(1) if last else clips, weights, padding=padding)
+
+    monkeypatch.setattr(torch.nn.functional, "conv3d", wrong_in_channels_last)
+    assert not convolves_as_the_cpu(cpu)
+    monkeypatch.setattr(
+        torch.nn.functional, "conv3d", lambda x, w, padding: right(x, w, padding=1) * torch.nan
+    )
+    assert not convolves_as_the_cpu(cpu)
+
+
+def test_a_device_that_cannot_be_used_is_one_line() -> None:
     assert resolve_device("cpu") == torch.device("cpu")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert resolve_device() == torch.device("cpu")
     with pytest.raises(UserError, match=re.escape("--device (TRAJPROBE_DEVICE): cannot use 'abacus'")):
         resolve_device("abacus")
 

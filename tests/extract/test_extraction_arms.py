@@ -24,7 +24,7 @@ from trajprobe.extract.extraction import (
 from trajprobe.extract.params import ExtractParams
 
 CPU = torch.device("cpu")
-PARAMS = ExtractParams(layer=["card"], pooling=["card"], random_inits=2, seed=0)
+PARAMS = ExtractParams(layer=["card"], pooling=["card"], random_inits=2, precision="float32", seed=0)
 CARD: dict[str, Any] = {
     "name": "noise",
     "summary": "noise",
@@ -105,6 +105,13 @@ def test_an_edit_of_pooling_changes_the_identity_of_every_family(
     after = [identity(family=family) for family in ("placeholder", "transformers")]
     assert all(one["code"] != other["code"] for one, other in zip(before, after, strict=True))
     assert identity(family="transformers")["libraries"] != identity()["libraries"]
+
+
+def test_the_precision_is_part_of_the_identity_and_so_is_the_code_of_one_that_is_not_float32() -> None:
+    before, after = identity(), identity(PARAMS.model_copy(update={"precision": "bfloat16"}))
+    assert {name for name in before if before[name] != after[name]} == {"precision", "code"}
+    assert (before["precision"], after["precision"]) == ("float32", "bfloat16")
+    assert after["code"][:-1] == before["code"]
 
 
 def test_an_unknown_pooling_is_refused() -> None:

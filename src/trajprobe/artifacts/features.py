@@ -8,6 +8,7 @@ of random initialisations; those of the controls are `control/<name>` (N, D). Th
     seeds       of the R random initialisations
     weights     SHA-256 of the pretrained weights
     card        the encoder's card; provenance: the record that `fetch` made of its weights
+    precision   of the encoder's arithmetic, unless it is float32
     environment what decides the last digits: libraries, vector instructions, threads, device (see core/machine.py)
     order       {"pretrained" or "random": {"<layer>/<pooling>": {disorder: ratio}}}: the sensitivity to frame order
 

@@ -3,6 +3,7 @@
 They are thin and import what they call when they run, as the stages' commands in cli.py do.
 """
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -22,12 +23,28 @@ Device = Annotated[
         envvar="TRAJPROBE_DEVICE",
         callback=check_device,
         show_default=False,
-        help="cpu, cuda, cuda:1, …; cuda where there is one.",
+        help="cpu, cuda, cuda:1, … or mps; by default cuda, else mps, else cpu.",
     ),
 ]
 Batch = Annotated[
     int,
     typer.Option(envvar="TRAJPROBE_BATCH", min=1, max=4096, help="Clips in one pass through the encoder."),
+]
+
+
+class EngineName(StrEnum):
+    """Where the shards of an extraction are computed."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+Engine = Annotated[
+    EngineName,
+    typer.Option(
+        envvar="TRAJPROBE_ENGINE",
+        help="ray: on the GPUs or cores of the cluster at RAY_ADDRESS, or of this machine (extra `ray`).",
+    ),
 ]
 Workers = Annotated[
     int | None,

@@ -5,6 +5,7 @@ A family is imported only when a card asks for it, so that one encoder does not 
 
 import ast
 import hashlib
+import logging
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,9 @@ FAMILIES = {  # `family` in a card -> the module with the functions of `Family`
     "resnet": f"{PACKAGE}.resnet",
     "placeholder": f"{PACKAGE}.placeholder",
 }
+PROBED_CHANNELS = ((3, 16), (32, 32), (32, 64))  # into and out of the convolutions that a device is tested by
+WRONG_CONVOLUTIONS = "with this torch and macOS its 3-D convolutions are wrong"
+log = logging.getLogger(__name__)
 
 
 def family(name: str) -> Family:
@@ -70,10 +74,10 @@ def _imported(path: Path) -> set[str]:
 
 
 def resolve_device(name: str | None = None) -> "torch.device":
-    """The device `name`; by default cuda if there is one, else cpu. Raises UserError if it cannot be used."""
+    """The device `name`; by default cuda if there is one, else mps, else cpu. Raises UserError if it cannot be used."""
     import torch
 
-    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    name = name or _preferred_device()
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -82,8 +86,44 @@ def resolve_device(name: str | None = None) -> "torch.device":
         raise UserError(
             f"--device (TRAJPROBE_DEVICE): cannot use {name!r} ({reason}); take cpu, cuda, cuda:1, ..."
         ) from None
+    if device.type == "mps" and not convolves_as_the_cpu(device):
+        raise UserError(f"--device (TRAJPROBE_DEVICE): cannot use 'mps': {WRONG_CONVOLUTIONS}; take cpu")
     if device.type == "cuda":
         # TF32 has ten bits of mantissa: features would differ by more than between any two implementations.
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False
     return device
+
+
+def _preferred_device() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if not torch.backends.mps.is_available():
+        return "cpu"
+    if convolves_as_the_cpu(torch.device("mps")):
+        return "mps"
+    log.warning("running on cpu, not on mps: %s", WRONG_CONVOLUTIONS)
+    return "cpu"
+
+
+def convolves_as_the_cpu(device: "torch.device") -> bool:
+    """Whether 3-D convolutions on `device` are those of the CPU, in both memory orders, up to rounding.
+
+    On Apple's MPS some versions of torch and macOS return wrong values without an error (github.com/pytorch/pytorch,
+    issues 141471 and 197114), which would pass for features.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    for channels in PROBED_CHANNELS:
+        clips = torch.randn(2, channels[0], 5, 16, 16, generator=generator)
+        weights = torch.randn(channels[1], channels[0], 3, 3, 3, generator=generator)
+        exact = torch.nn.functional.conv3d(clips, weights, padding=1)
+        for order in (torch.contiguous_format, torch.channels_last_3d):
+            operands = [x.to(device).contiguous(memory_format=order) for x in (clips, weights)]
+            found = torch.nn.functional.conv3d(operands[0], operands[1], padding=1).cpu()
+            if not (found - exact).abs().max() <= 1e-3 * exact.abs().max():
+                return False
+    return True

@@ -5,12 +5,12 @@ for a run of consecutive clips. Shards are kept in a cache, under a key made of 
 settings, that of the arm (both JSON), and the digest of the clips. Everything that decides a feature is in one of
 them, but for the batch size, which changes the last digits only.
 
-One model and one shard of clips are in memory at a time, whatever the number of clips. A model is built only if a
-shard is missing from the cache, so a repeated run costs the reading of the clips.
+One model is in memory at a time, and a bounded number of clips, whatever their number. A model is built only if a shard
+is missing from the cache, so a repeated run costs the reading of the clips.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -29,20 +29,22 @@ from trajprobe.core.schema import nearest
 from trajprobe.encoders.protocol import Calibrated, Encoder
 from trajprobe.encoders.random_arm import evenly_spaced
 from trajprobe.encoders.registry import code_digest, family
-from trajprobe.extract import pooling
-from trajprobe.extract.params import ExtractParams
-from trajprobe.extract.shard_cache import ShardCache, shard_key
+from trajprobe.extract import passes, pooling
+from trajprobe.extract.params import ExtractParams, Precision
+from trajprobe.extract.passes import arithmetic, batched, in_float32
+from trajprobe.extract.shard_cache import ShardCache
+from trajprobe.extract.work_units import Arrays, ShardReader, WorkUnit, work_units
 
 SHARD = 64  # clips: the most that a killed run loses
 CALIBRATION = 64  # clips, evenly spaced, on which a random arm may estimate its statistics
 
 
-@dataclass(frozen=True)
+@dataclass
 class ExtractSettings:
     """What is taken from all arms alike, and how.
 
     layers, poolings: the first of each is the headline's. batch: clips in one pass through the encoder; 8 of 128
-    pixels take about 3 GB with the largest encoder.
+    pixels take about 3 GB with the largest encoder. It alone changes, where memory is short.
     """
 
     layers: Sequence[str]
@@ -50,6 +52,7 @@ class ExtractSettings:
     identity: Mapping[str, Any]
     device: torch.device
     batch: int
+    precision: Precision = "float32"
 
     @property
     def representations(self) -> list[str]:
@@ -66,6 +69,12 @@ class EncoderArm:
     build: Callable[[], Encoder]
 
 
+# Yields each of the units, in order, with its arrays: as stored, or computed from its clips.
+Engine = Callable[
+    [Iterable[WorkUnit], Sequence[EncoderArm], ExtractSettings, Advance], Iterator[tuple[WorkUnit, Arrays]]
+]
+
+
 def extract_settings(
     params: ExtractParams, card: EncoderCard, device: torch.device, batch: int
 ) -> ExtractSettings:
@@ -74,6 +83,9 @@ def extract_settings(
     poolings = chosen(params.pooling, card.features.pooling)
     for name in poolings:
         pooling.check_pooling(name)
+    code = [code_digest(card.family), files.sha256(pooling.__file__)]
+    if params.precision != "float32":
+        code.append(files.sha256(passes.__file__))
     libraries = [np.__version__, torch.__version__]
     if card.family == "transformers":
         libraries.append(version("transformers"))
@@ -83,12 +95,12 @@ def extract_settings(
         "preprocessing": card.input.model_dump(),
         "layers": layers,
         "poolings": poolings,
-        "precision": "float32",
-        "code": [code_digest(card.family), files.sha256(pooling.__file__)],
+        "precision": params.precision,
+        "code": code,
         "libraries": libraries,
         "device": device.type,
     }
-    return ExtractSettings(layers, poolings, identity, device, batch)
+    return ExtractSettings(layers, poolings, identity, device, batch, params.precision)
 
 
 def chosen(wanted: Sequence[str], by_card: Sequence[str]) -> list[str]:
@@ -107,7 +119,8 @@ def encoder_arms(
     module = family(card.family)
     arms = [EncoderArm("pretrained", {"weights": weights}, partial(module.load, card, folder, device))]
     # Only a built encoder shows whether it is calibrated; the clips for it are always part of the key.
-    calibration = clips_digest(sample_clips(clips, CALIBRATION))
+    sample = sample_clips(clips, CALIBRATION) if seeds else np.empty((0, *clips.shape[1:]), np.uint8)
+    calibration = clips_digest(sample)
     for seed in seeds:
         identity = {
             "seed": seed,
@@ -116,17 +129,19 @@ def encoder_arms(
             "folder": weights,  # it may hold the architecture, and what the random arm keeps of the pretraining
         }
         build = partial(module.initialise, card, folder, seed, device)
-        arms.append(EncoderArm(f"random {seed}", identity, calibrated(build, clips, device)))
+        arms.append(EncoderArm(f"random {seed}", identity, calibrated(build, sample, device)))
     return arms
 
 
-def calibrated(build: Callable[[], Encoder], clips: Clips, device: torch.device) -> Callable[[], Encoder]:
-    """`build`, followed by the estimation of statistics for the encoders that need it."""
+def calibrated(
+    build: Callable[[], Encoder], clips: np.ndarray, device: torch.device
+) -> Callable[[], Encoder]:
+    """`build`, followed by the estimation of statistics on `clips` for the encoders that need it."""
 
     def ready() -> Encoder:
         encoder = build()
         if isinstance(encoder, Calibrated):
-            encoder.calibrate(torch.from_numpy(sample_clips(clips, CALIBRATION)).to(device))
+            encoder.calibrate(torch.tensor(clips, device=device))
         return encoder
 
     return ready
@@ -138,27 +153,39 @@ def extract_shards(
     settings: ExtractSettings,
     cache: ShardCache,
     advance: Advance,
-) -> Iterator[tuple[int, int, dict[str, np.ndarray]]]:
-    """Yield (index of the arm, first row, {"<layer>/<pooling>": float32 (n, D)}) for every arm and shard, in order.
+    engine: Engine | None = None,
+) -> Iterator[tuple[int, int, Arrays]]:
+    """Yield (index of the arm, first row, arrays) for every arm and shard, in order.
 
-    advance: called with the number of clips that are done. Raises UserError for a layer that the encoder does not
-    have, and for features that are not finite.
+    advance: called with the number of clips that are done. engine: computes what the cache lacks; by default
+    `encode_in_turn`. Raises UserError for a layer that the encoder does not have, and for features that are not finite.
     """
-    digests = [clips_digest(clips[start : start + SHARD]) for start in range(0, clips.shape[0], SHARD)]
-    for index, arm in enumerate(arms):
-        encoder: Encoder | None = None
-        for number, digest in enumerate(digests):
-            start = number * SHARD
-            count = min(SHARD, clips.shape[0] - start)
-            key = shard_key({**settings.identity, **arm.identity, "clips": digest})
-            arrays = cache.get(key, settings.representations, (count, None))
-            if arrays is None:
-                encoder = encoder or build_encoder(arm, settings.layers)
-                arrays = encode(encoder, clips[start : start + SHARD], settings, arm.name, advance)
-                cache.put(key, arrays)
-            else:
-                advance(count, arm.name)
-            yield index, start, arrays
+    reader = ShardReader(clips, SHARD)
+    digests = [clips_digest(reader.read(number)) for number in range(len(reader))]
+    identities = [{**settings.identity, **arm.identity} for arm in arms]
+    units = work_units(identities, digests, settings.representations, reader, cache)
+    for unit, arrays in (engine or encode_in_turn)(units, arms, settings, advance):
+        if unit.stored is None:
+            cache.put(unit.key, arrays)
+        yield unit.arm, unit.start, arrays
+
+
+def encode_in_turn(
+    units: Iterable[WorkUnit], arms: Sequence[EncoderArm], settings: ExtractSettings, advance: Advance
+) -> Iterator[tuple[WorkUnit, Arrays]]:
+    """An `Engine`: one after the other in this process. A model is built if a shard needs it, and let go after it."""
+    encoder: Encoder | None = None
+    index = -1
+    for unit in units:
+        arm = arms[unit.arm]
+        if unit.arm != index:
+            encoder, index = None, unit.arm
+        if unit.clips is None:
+            advance(unit.count, arm.name)
+            yield unit, unit.stored or {}
+        else:
+            encoder = encoder or build_encoder(arm, settings.layers)
+            yield unit, encode(encoder, unit.clips, settings, arm.name, advance)
 
 
 def build_encoder(arm: EncoderArm, layers: Sequence[str]) -> Encoder:
@@ -172,22 +199,27 @@ def build_encoder(arm: EncoderArm, layers: Sequence[str]) -> Encoder:
 
 def encode(
     encoder: Encoder, clips: np.ndarray, settings: ExtractSettings, arm: str, advance: Advance
-) -> dict[str, np.ndarray]:
-    """{"<layer>/<pooling>": float32 (n, D)} for uint8 clips (n, T, H, W, 3).
+) -> Arrays:
+    """The arrays of uint8 clips (n, T, H, W, 3).
 
     arm: its name, for messages. Raises UserError if a feature is not finite.
     """
-    parts: dict[str, list[np.ndarray]] = {}
-    with torch.inference_mode():
-        for start in range(0, len(clips), settings.batch):
-            batch = torch.from_numpy(np.ascontiguousarray(clips[start : start + settings.batch]))
-            maps = encoder.encode(batch.to(settings.device), settings.layers)
-            for layer in settings.layers:
-                for name in settings.poolings:
-                    vectors = pooling.pool(name, maps[layer]).float().cpu().numpy()
-                    parts.setdefault(f"{layer}/{name}", []).append(vectors)
-            advance(len(batch), arm)
-    arrays = {name: np.concatenate(vectors) for name, vectors in parts.items()}
+
+    def pooled(batch: torch.Tensor) -> Arrays:
+        with torch.inference_mode():
+            with arithmetic(settings.precision, settings.device):
+                maps = in_float32(encoder.encode(batch, settings.layers))
+            return {
+                f"{layer}/{name}": pooling.pool(name, maps[layer]).float().cpu().numpy()
+                for layer in settings.layers
+                for name in settings.poolings
+            }
+
+    parts: list[Arrays] = []
+    for count, vectors in batched(pooled, clips, settings):
+        parts.append(vectors)
+        advance(count, arm)
+    arrays = {name: np.concatenate([part[name] for part in parts]) for name in settings.representations}
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise UserError(

@@ -14,20 +14,23 @@ from trajprobe.core.machine import environment
 from trajprobe.core.progress import progress
 from trajprobe.encoders.registry import resolve_device
 from trajprobe.extract.extraction import (
+    encode_in_turn,
     encoder_arms,
     extract_settings,
     extract_shards,
 )
 from trajprobe.extract.order_sensitivity import measure_order_sensitivity
 from trajprobe.extract.params import ExtractParams
+from trajprobe.extract.ray_engine import encode_on_ray
 from trajprobe.extract.shard_cache import ShardCache
 
 
-def run(params: ExtractParams, encoder: str, device: str | None, batch: int) -> str:
+def run(params: ExtractParams, encoder: str, device: str | None, batch: int, engine: str = "local") -> str:
     """Write the features of the pretrained and of all random arms of `encoder`; returns a line that describes them.
 
-    device: its name for torch, or None (see `resolve_device`). batch: clips in one pass. Raises UserError if the
-    weights are missing, damaged or of another card, and if the encoder does not take the clips or the params.
+    device: its name for torch, or None (see `resolve_device`). batch: clips in one pass. engine: local, or ray (see
+    ray_engine.py). Raises UserError if the weights are missing, damaged or of another card, and if the encoder does not
+    take the clips or the params.
     """
     card = load_encoder_card(encoder)
     provenance, weights = load_record(card)
@@ -35,7 +38,11 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int) -> 
     total = clips.shape[0]
     seeds = [params.seed + index for index in range(params.random_inits)]
     settings = extract_settings(params, card, resolve_device(device), batch)
-    arms = encoder_arms(card, paths.weights(encoder), weights, seeds, clips, settings.device)
+    folder = paths.weights(encoder)
+    if engine == "ray":
+        folder = folder.absolute()  # workers run in another folder
+    arms = encoder_arms(card, folder, weights, seeds, clips, settings.device)
+    compute = encode_on_ray if engine == "ray" else encode_in_turn
     cache = ShardCache(paths.cache_folder() / "features")
     target = paths.features(encoder)
     description = f"extracting with {encoder} on {settings.device}"
@@ -45,7 +52,7 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int) -> 
             name: measure_order_sensitivity(arm, clips, card.input, settings, cache)
             for name, arm in (("pretrained", arms[0]), ("random", arms[1]))
         }
-        shards = extract_shards(clips, arms, settings, cache, advance)
+        shards = extract_shards(clips, arms, settings, cache, advance, compute)
         first = next(shards)  # gives the widths
         widths = {name: array.shape[1] for name, array in first[2].items()}
         shapes: dict[str, tuple[int, ...]] = {}
@@ -63,6 +70,8 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int) -> 
             "order": order,
             "environment": environment(str(settings.device)),
         }
+        if params.precision != "float32":
+            metadata["precision"] = params.precision
         if "seen" in provenance:
             metadata["seen"] = _seen(provenance["seen"], clips)
         with create_features(target, shapes, metadata) as put:

@@ -54,6 +54,7 @@ def timed_encoder(
     from trajprobe.encoders.protocol import Calibrated
     from trajprobe.encoders.registry import family, resolve_device
     from trajprobe.extract.extraction import chosen
+    from trajprobe.extract.passes import arithmetic, in_float32
     from trajprobe.extract.pooling import check_pooling, pool
 
     layers = chosen(params.layer, card.features.layer)
@@ -72,7 +73,8 @@ def timed_encoder(
 
     def encode(count: int) -> list[int]:
         shown = torch.from_numpy(np.ascontiguousarray(clips[:count])).to(where)
-        maps = encoder.encode(shown, layers)
+        with arithmetic(params.precision, where):
+            maps = in_float32(encoder.encode(shown, layers))
         vectors = [pool(name, maps[layer]).float().cpu() for layer in layers for name in poolings]
         return [vector.shape[1] for vector in vectors]
 
