@@ -36,7 +36,7 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int) -> 
     seeds = [params.seed + index for index in range(params.random_inits)]
     settings = extract_settings(params, card, resolve_device(device), batch)
     arms = encoder_arms(card, paths.weights(encoder), weights, seeds, clips, settings.device)
-    cache = ShardCache(paths.cache_folder() / "features")
+    cache = ShardCache(paths.finished_work("features"))
     target = paths.features(encoder)
     description = f"extracting with {encoder} on {settings.device}"
     with progress(description, total * len(arms), "clips") as advance:
