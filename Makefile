@@ -2,7 +2,7 @@
 # make test   lint, types and the offline tests                            (about 5 minutes on 2 cores)
 # make lint   lint and types alone
 # make coverage   the tests again, and the lines that none of them runs (half as slow again)
-# make audit  known vulnerabilities of the pinned packages (asks the package index)
+# make audit      known vulnerabilities of the pins (asks the package index; one that it cannot tell about is a failure)
 PYTHON ?= python3
 VENV := .venv
 PYTEST := pytest -q -n 2 --dist worksteal -m "not slow"
@@ -30,7 +30,7 @@ lint: install
 audit:
 	$(PYTHON) -m venv $(VENV)/audit
 	$(VENV)/audit/bin/python -m pip install -q --disable-pip-version-check pip-audit
-	$(VENV)/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+	$(VENV)/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 install: $(STAMP)
 
