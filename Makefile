@@ -2,6 +2,7 @@
 # make test   lint, types and the offline tests                            (about 5 minutes on 2 cores)
 # make lint   lint and types alone
 # make coverage   the tests again, and the lines that none of them runs (half as slow again)
+# make audit      known vulnerabilities of the pins (asks the package index; one that it cannot tell about is a failure)
 PYTHON ?= python3
 VENV := .venv
 PYTEST := pytest -q -n 2 --dist worksteal -m "not slow"
@@ -9,7 +10,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 STAMP := $(VENV)/installed
 export PATH := $(BIN):$(PATH)
 
-.PHONY: run test lint coverage install
+.PHONY: run test lint coverage audit install
 run: install
 	@dvc repro || { echo "If this was no mistake of yours, \`trajprobe doctor\` looks for what a killed run left behind." >&2; exit 1; }
 	@trajprobe show
@@ -24,6 +25,12 @@ lint: install
 	ruff check
 	ruff format --check
 	mypy
+
+# In an environment of its own: the auditor's packages are none of ours.
+audit:
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install -q --disable-pip-version-check pip-audit
+	$(VENV)/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 install: $(STAMP)
 

@@ -17,6 +17,7 @@ import typer
 from trajprobe.commands.app import Batch, Device, Engine, EngineName, Workers, tools
 from trajprobe.commands.environment import check_environment
 from trajprobe.core.errors import UserError
+from trajprobe.core.paths import cache_folder
 from trajprobe.core.terminal import escape_controls, prepare_output
 
 if TYPE_CHECKING:
@@ -271,11 +272,15 @@ def main() -> None:
     except MemoryError:
         _fail(OUT_OF_MEMORY)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
         where = f" ({error.filename})" if error.filename else ""
+        elsewhere = ", or let TRAJPROBE_CACHE name a folder that can be written" * _is_of_cache(
+            error.filename
+        )
         _fail(
-            f"cannot write: {error.strerror}{where}; free some space or correct the permissions, then run again"
+            f"cannot write: {error.strerror}{where}; free some space or correct the permissions{elsewhere}, then run "
+            "again"
         )
     except Exception as error:
         show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
@@ -285,6 +290,14 @@ def main() -> None:
             raise
         show()  # typer's own: an unknown command or option
         sys.exit(code)
+
+
+def _is_of_cache(path: object) -> bool:
+    """Whether a path lies in TRAJPROBE_CACHE, or is a folder on the way to it."""
+    if not isinstance(path, str):
+        return False
+    cache, full = cache_folder().absolute(), Path(path).absolute()
+    return full.is_relative_to(cache) or cache.is_relative_to(full)
 
 
 def _broken_pipe(stdout: os.stat_result) -> NoReturn:

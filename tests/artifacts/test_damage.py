@@ -14,6 +14,7 @@ import pytest
 
 from made_artifacts import analyses, features, predictions, trajectories
 from trajprobe.artifacts.analyses import read_analyses
+from trajprobe.artifacts.clips import open_clips, write_clips
 from trajprobe.artifacts.features import read_features
 from trajprobe.artifacts.predictions import read_predictions
 from trajprobe.artifacts.trajectories import read_items, read_trajectories
@@ -80,3 +81,28 @@ def test_a_file_cut_anywhere_is_refused(name: str, tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(UserError, match="is missing"):
         read(path)
+
+
+def test_any_flipped_byte_of_the_clips_is_refused_or_changes_no_clip(tmp_path: Path) -> None:
+    """The attributes have no digest: a flip there may change the digest of the items, which every stage compares, or
+    how the clips were drawn, which nothing compares."""
+    path = tmp_path / "videos.zarr"
+    clips = np.zeros((3, 2, 8, 8, 3), np.uint8)
+    clips[:, :, 2:5, 3:6] = np.random.default_rng(0).integers(0, 255, (3, 2, 3, 3, 3))
+    write_clips(path, clips.shape, [clips], items="ab" * 32, drawn={"content": "motion"})
+    draws, refused = np.random.default_rng(1), list[str]()
+    for file in (path / "zarr.json", path / "c/0/0/0/0/0"):
+        whole = file.read_bytes()
+        for place in draws.choice(len(whole), min(SAMPLE, len(whole)), replace=False):
+            damaged = bytearray(whole)
+            damaged[place] ^= 1 << int(draws.integers(8))
+            file.write_bytes(damaged)
+            try:
+                with warnings.catch_warnings(action="ignore"):
+                    found = open_clips(path)
+                    np.testing.assert_array_equal(found[0 : found.shape[0]], clips)
+            except UserError as error:
+                refused.append(str(error))
+        file.write_bytes(whole)
+    assert len(refused) > SAMPLE
+    assert all("dvc repro" in message for message in refused)

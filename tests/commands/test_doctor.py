@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from remotes import S3Server
 from trajprobe.commands import doctor, leftovers
 from trajprobe.commands.leftovers import Leftover, find_leftovers
 from trajprobe.core.errors import UserError
@@ -24,6 +25,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path / "project")
     monkeypatch.setenv("TRAJPROBE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(doctor, "_device", lambda: "cpu")
+    nobody_there = S3Server("http://127.0.0.1:9", tmp_path)
+    for variable, value in nobody_there.environment.items():
+        monkeypatch.setenv(variable, value)
     (tmp_path / "project/.dvc/tmp").mkdir(parents=True)
     (tmp_path / "project/.dvc/config").write_text(
         f"[core]\n    no_scm = True\n    remote = store\n    analytics = false\n"
@@ -63,11 +67,12 @@ def test_an_empty_rwlock_stops_dvc_until_doctor_has_removed_it(
     assert (project / ".dvc/tmp/rwlock").exists()
     capsys.readouterr()
     doctor.run(fix=True)
-    printed = capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())  # the terminal breaks lines
     assert "JSON structure is corrupted" in printed
     assert "put right" in printed
     assert "remote store (default): reachable" in printed
-    assert "remote away: not reachable" in printed
+    assert "remote away: not reachable (EndpointConnectionError: " in printed
+    assert "; check the address and the network" in printed
     assert dvc("add", "file").returncode == 0
 
 

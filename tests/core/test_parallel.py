@@ -44,6 +44,7 @@ def test_results_come_in_order_and_errors_come_through(run_jobs: Callable[..., A
 def test_workers_default_to_the_cores_and_are_taken_as_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     assert (worker_count(), worker_count(most=4), worker_count(20, most=4)) == (8, 4, 20)
+    assert worker_count(1024) == 4 * 8
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")

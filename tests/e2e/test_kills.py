@@ -1,6 +1,7 @@
 """Killed at random moments, and at once: whatever is left, `doctor --fix` and `dvc repro` end in the committed bytes.
 
-A soak, not part of `make test`. TRAJPROBE_KILLS sets how many kills (50).
+Every stage, push and pull, an import, a study and a pretraining. A soak, not part of `make test`. TRAJPROBE_KILLS sets
+how many kills (50).
 """
 
 import os
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -37,28 +39,69 @@ def state(folder: Path) -> str:
     return command(folder, "git", "status", "--porcelain") + command(folder, "dvc", "status", "-q")
 
 
+REPRO = ("dvc", "repro", "--force", "--no-run-cache")
+OTHERS = (
+    ("dvc", "push"),
+    ("dvc", "pull", "--force"),
+    ("trajprobe", "import", "tracks.csv", "--name", "mine", "--replace"),
+    ("trajprobe", "study", "run", "studies/soak.yaml"),
+    ("trajprobe", "pretrain", "soak", "--steps", "3", "--resume"),
+)
+STUDY = "question: Does it end?\nexperiments:\n  soak: {compare.rope: 3.0}\n"
+MADE = ("data/sources/mine", "models/soak")
+
+
+def prepared(reproduced: Path, project: Path) -> Path:
+    """A copy of the project with a table to import and a study to run, both committed."""
+    shutil.copytree(reproduced, project, symlinks=True)
+    rows = (f"i{item},{'ab'[item % 2]},{t},{t * item},{t * t}" for item in range(24) for t in range(4))
+    (project / "tracks.csv").write_text("id,label,t,x,y\n" + "\n".join(rows) + "\n")
+    (project / "studies/soak.yaml").write_text(STUDY)
+    command(project, "git", "add", "-A")
+    command(project, "git", "commit", "-q", "-m", "to be killed")
+    return project
+
+
+def made(project: Path) -> dict[str, bytes]:
+    """What import and pretrain leave."""
+    files = (path for folder in MADE for path in (project / folder).rglob("*") if path.is_file())
+    return {str(path.relative_to(project)): path.read_bytes() for path in files if path.name != "log.csv"}
+
+
 @pytest.mark.slow
 def test_kills_at_random_moments_lose_nothing(reproduced: Path, tmp_path: Path) -> None:
-    project, cache = tmp_path / "project", tmp_path / "cache"
-    shutil.copytree(reproduced, project, symlinks=True)
-    draws = random.Random(0)
-    commands = (("dvc", "repro", "--force", "--no-run-cache"), ("dvc", "push"), ("dvc", "pull", "--force"))
-    begin = time.monotonic()
-    command(project, *commands[0], TRAJPROBE_CACHE=str(cache))
-    longest = time.monotonic() - begin
+    project, undisturbed = (prepared(reproduced, tmp_path / name) for name in ("project", "undisturbed"))
+    environment = {"TRAJPROBE_CACHE": str(tmp_path / "cache")}
+    draws, seconds = random.Random(0), dict[tuple[str, ...], float]()
+    for each in (REPRO, *OTHERS):
+        begin = time.monotonic()
+        command(undisturbed, *each, **environment)
+        seconds[each] = time.monotonic() - begin
+    killed = Counter[str]()
     for _ in range(KILLS):
-        chosen = draws.choices(commands, weights=(8, 1, 1))[0]
-        process = started(project, *chosen, TRAJPROBE_CACHE=str(cache))
-        time.sleep(draws.uniform(0, longest if chosen is commands[0] else 5))
+        chosen = draws.choices((REPRO, *OTHERS), weights=(8, 1, 1, 1, 1, 1))[0]
+        process = started(project, *chosen, **environment)
+        time.sleep(draws.uniform(0, seconds[chosen]))
+        killed[" ".join(chosen[:2])] += process.poll() is None
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        command(project, "trajprobe", "doctor", "--fix", TRAJPROBE_CACHE=str(cache))
-    command(project, "dvc", "repro", TRAJPROBE_CACHE=str(cache))
-    assert state(project) == ""
-    assert command(project, "trajprobe", "doctor", TRAJPROBE_CACHE=str(cache))
+        command(
+            project, "trajprobe", "doctor", "--fix", fails=None, **environment
+        )  # 1 for what is to be resumed
+    print(f"killed while they ran: {dict(killed)}")
+    for each in (("dvc", "repro"), *OTHERS):
+        command(project, *each, **environment)
+    assert state(project) == state(undisturbed)
+    assert made(project) == made(undisturbed)
+    shown = [
+        command(folder, "trajprobe", "study", "show", "studies/soak.yaml", **environment)
+        for folder in (project, undisturbed)
+    ]
+    assert shown[0] == shown[1]
+    assert command(project, "trajprobe", "doctor", **environment)
     left = [path for path in project.rglob("*.part") if ".dvc" not in path.parts and ".git" not in path.parts]
     assert left == []
-    assert command(project, "trajprobe", "cache", "verify", TRAJPROBE_CACHE=str(cache))
+    assert command(project, "trajprobe", "cache", "verify", **environment)
 
 
 @pytest.mark.slow

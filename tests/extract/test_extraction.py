@@ -100,7 +100,7 @@ def test_a_killed_run_resumes_at_the_first_missing_shard(clips: np.ndarray, cach
 
 def test_a_damaged_shard_is_rebuilt_and_only_that_one(clips: np.ndarray, cache: ShardCache) -> None:
     first = gathered(clips, [arm(Colours())], cache)
-    path = sorted(cache.folder.glob("*/*.shard"))[1]
+    path = sorted(Path(cache.place).glob("*/*.shard"))[1]
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
@@ -113,7 +113,7 @@ def test_a_damaged_shard_is_rebuilt_and_only_that_one(clips: np.ndarray, cache: 
 def test_a_shard_with_other_rows_than_the_clips_have_is_rebuilt(clips: np.ndarray, cache: ShardCache) -> None:
     """A defect of an earlier version may have written it under the very same key."""
     first = gathered(clips, [arm(Colours())], cache)
-    path = sorted(cache.folder.glob("*/*.shard"))[0]
+    path = sorted(Path(cache.place).glob("*/*.shard"))[0]
     names = [f"{layer}/{pooling}" for layer in SETTINGS.layers for pooling in SETTINGS.poolings]
     cache.put(path.stem, dict.fromkeys(names, np.zeros((1, 3), np.float32)))
     again = gathered(clips, [arm(Colours())], cache)
@@ -160,4 +160,4 @@ def test_features_that_are_not_finite_are_refused(clips: np.ndarray, cache: Shar
         UserError, match="frames/mean: the features of the arm 'an arm' contain NaN or infinity"
     ):
         gathered(clips, [arm(Colours(float("inf")), broken=True)], cache)
-    assert list(cache.folder.glob("*/*.shard")) == []
+    assert list(Path(cache.place).glob("*/*.shard")) == []

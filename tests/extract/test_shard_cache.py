@@ -34,7 +34,7 @@ def found(cache: ShardCache, key: str = KEY) -> dict[str, np.ndarray] | None:
 
 
 def file_of(cache: ShardCache, key: str = KEY) -> Path:
-    return cache.folder / key[:2] / f"{key}.shard"
+    return Path(cache.place) / key[:2] / f"{key}.shard"
 
 
 def test_what_was_put_comes_back(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_pruning_touches_nothing_of_others(tmp_path: Path, monkeypatch: pytest.M
     """Not even under a limit of nothing: foreign names, shards in the wrong place, whatever a link leads to."""
     cache = ShardCache(tmp_path / "cache")
     cache.put(KEY, shard())
-    shards = cache.folder / KEY[:2]
+    shards = Path(cache.place) / KEY[:2]
     outside = tmp_path / "outside" / "ab"
     outside.mkdir(parents=True)
     linked = "ab" + KEY[2:]
@@ -160,8 +160,8 @@ def test_pruning_touches_nothing_of_others(tmp_path: Path, monkeypatch: pytest.M
         shards / f"ff{KEY[2:]}.shard",
         shards / ".notes.part",
         shards / "precious" / f"{KEY}.shard",
-        cache.folder / f"{KEY}.shard",
-        cache.folder / "photos" / f"{KEY}.shard",
+        Path(cache.place) / f"{KEY}.shard",
+        Path(cache.place) / "photos" / f"{KEY}.shard",
         outside / f"{linked}.shard",
         outside / f".{linked}.shard.0.part" / "half",
         tmp_path / "outside" / "a shard",
@@ -169,9 +169,9 @@ def test_pruning_touches_nothing_of_others(tmp_path: Path, monkeypatch: pytest.M
     for path in kept:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("of somebody else")
-    (cache.folder / "ab").symlink_to(outside)
+    (Path(cache.place) / "ab").symlink_to(outside)
     other = shard_key({"clips": "another"})
-    links = [cache.folder / other[:2] / f"{other}.shard", shards / f".{KEY}.shard.0.part"]
+    links = [Path(cache.place) / other[:2] / f"{other}.shard", shards / f".{KEY}.shard.0.part"]
     links[0].parent.mkdir(exist_ok=True)
     links[0].symlink_to(tmp_path / "outside" / "a shard")
     links[1].symlink_to(outside)

@@ -196,6 +196,7 @@ def test_the_lines_that_pin_weights_are_those_of_what_came(card: Card, server: S
     assert first == MADE
     assert heading == "the card pins none; to pin these, add to `weights` in models/cifar/card.yaml:"
     assert lines == f"  sha256: {DIGEST}"
+    assert stage.run("cifar") == UNCHANGED  # said once
     paste(lines)
     asked = len(server.requests)
     assert stage.run("cifar") == UNCHANGED  # and nothing more

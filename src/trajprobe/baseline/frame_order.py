@@ -85,7 +85,7 @@ def rearranged(task: Task) -> Outcome:
     orders = frame_orders(task.name, task.items.item_ids, clips.shape[1], task.settings.seed)
     shown = RearrangedClips(clips, orders)
     (arm,) = encoder_arms(card, paths.weights(task.encoder), weights, [], shown, settings.device)
-    cache = ShardCache(paths.cache_folder() / "features")
+    cache = ShardCache(paths.finished_work("features"))
     with progress(
         f"baseline {task.name}: {task.encoder} on {settings.device}", len(orders), "clips"
     ) as advance:

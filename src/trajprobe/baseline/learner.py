@@ -104,7 +104,7 @@ def train_everywhere(
     ]
     quick = learners[0].identity is None  # sending it to a process would take longer
     workers = 1 if quick or learners[0].device != "cpu" else task.workers
-    cache = ShardCache(paths.cache_folder() / "trainings")
+    cache = ShardCache(paths.finished_work("trainings"))
     with progress(f"baseline {task.name}", len(fit_jobs) + len(half_jobs), "trainings") as advance:
 
         def run(jobs: Sequence[Job]) -> Iterator[dict[str, np.ndarray]]:

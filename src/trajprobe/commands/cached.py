@@ -19,6 +19,7 @@ from rich.text import Text
 from trajprobe.commands.listing import console
 from trajprobe.core import files, paths
 from trajprobe.core.errors import UserError
+from trajprobe.core.terminal import without_password
 from trajprobe.download.cache import read_digest_record
 from trajprobe.extract.shard_cache import ShardCache, cache_limit
 
@@ -38,7 +39,7 @@ class CachedDownload:
 
 def show_cache() -> None:
     """Print the sizes of shards and downloads, and the limit."""
-    cache = ShardCache(paths.cache_folder() / "features")
+    cache = ShardCache(paths.finished_work("features"))
     shards = cache.shards()
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for column in ("what", "GB", "last used"):
@@ -56,12 +57,16 @@ def show_cache() -> None:
             _ago(download.path.stat().st_mtime),
         )
     out = console()
-    out.print(Text(f"{paths.cache_folder()} (TRAJPROBE_CACHE)"))
+    if cache.store.bounded:
+        place = f"{paths.cache_folder()} (TRAJPROBE_CACHE)"
+        rule = f"After each extraction the least recently used shards beyond {cache_limit() / 1e9:g} GB are removed "
+        rule += "(TRAJPROBE_CACHE_LIMIT)"
+    else:
+        place = f"shards: {cache.place} (TRAJPROBE_CACHE), downloads: {paths.cache_folder()}"
+        rule = "Shards at an address stay until `trajprobe cache prune`, or a rule of the store, removes them"
+    out.print(Text(without_password(place)))
     out.print(table)
-    out.print(
-        f"After each extraction the least recently used shards beyond {cache_limit() / 1e9:g} GB are removed "
-        "(TRAJPROBE_CACHE_LIMIT); downloads stay until `trajprobe cache prune --downloads`."
-    )
+    out.print(f"{rule}; downloads stay until `trajprobe cache prune --downloads`.")
 
 
 def verify_cache() -> str:
@@ -69,16 +74,17 @@ def verify_cache() -> str:
 
     Damaged ones need no repair: a shard is computed again, and a file is fetched again, when it is next needed.
     """
-    cache = ShardCache(paths.cache_folder() / "features")
-    damaged = [shard.path for shard in cache.shards() if not cache.is_whole(shard.path)]
+    cache = ShardCache(paths.finished_work("features"))
+    shards = cache.shards()
+    damaged = [f"{cache.place}/{shard.name}" for shard in shards if not cache.is_whole(shard)]
     downloads = [download for download in _downloads() if download.whole]
     for download in downloads:
         try:
             if read_digest_record(download.path).get("sha256") != files.sha256(download.path):
-                damaged.append(download.path)
+                damaged.append(str(download.path))
         except UserError:
-            damaged.append(download.path)
-    total = len(cache.shards()) + len(downloads)
+            damaged.append(str(download.path))
+    total = len(shards) + len(downloads)
     if damaged:
         raise UserError(
             f"{damaged[0]}: is damaged, or was never verified"
@@ -94,17 +100,18 @@ def prune_cache(gigabytes: float | None, downloads: bool, damaged: bool) -> str:
     downloads: all of them, and parts of them, that no process fetches at this moment. damaged: shards and downloads
     whose digest does not fit. Returns what was removed. Nothing but the cache's own files is touched.
     """
-    cache = ShardCache(paths.cache_folder() / "features")
-    before = {shard.path: shard.bytes for shard in cache.shards()}
+    cache = ShardCache(paths.finished_work("features"))
+    before = cache.shards()
     removed = Counter[str]()
     if damaged:
-        for path in before:
-            if not cache.is_whole(path):
-                path.unlink(missing_ok=True)
-    cache.prune(None if gigabytes is None else gigabytes * 1e9)
-    after = {shard.path for shard in cache.shards()}
-    removed["shards"] = len(before.keys() - after)
-    freed = sum(size for path, size in before.items() if path not in after)
+        for shard in before:
+            if not cache.is_whole(shard):
+                cache.remove(shard)
+    cache.prune(cache_limit() if gigabytes is None else gigabytes * 1e9)
+    after = {shard.name for shard in cache.shards()}
+    gone = [shard for shard in before if shard.name not in after]
+    removed["shards"] = len(gone)
+    freed = sum(shard.bytes for shard in gone)
     for download in list(_downloads()):
         broken = damaged and download.whole and not _fits_record(download.path)
         if (downloads or broken) and _remove_download(download.path):

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -15,11 +16,34 @@ from trajprobe.commands.leftovers import Leftover, find_leftovers
 from trajprobe.commands.listing import console
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
+from trajprobe.core.terminal import without_password
 
 LIBRARIES = ("trajprobe", "dvc", "torch", "transformers", "numpy", "scikit-learn", "pyarrow", "zarr")
 STOPS_DVC = ("rwlock", "dvc.lock")
 PATIENCE = 15  # seconds for a remote to answer
 LEAST_FREE = 2e9  # bytes
+# The first pattern that is found decides. Their words are those of DVC, botocore, s3fs, asyncssh, gcsfs, adlfs and of
+# the operating system.
+ADVICE = {
+    r"requires '?dvc|to be installed|No module named": (
+        "install its extra: pip install -c constraints.txt -e '.[s3]', or `ssh`, `gs`, `azure`"
+    ),
+    r"bucket does not exist|NoSuchBucket|container does not exist": (
+        "there is no such bucket: create it, or correct the address with `dvc remote modify`"
+    ),
+    r"credential|AccessKey|SignatureDoesNotMatch|Forbidden|\b40[13]\b|Permission denied for user|AuthenticationFailed"
+    r"|Host key": (
+        "check the credentials (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE; for SSH the user, the key "
+        "and known_hosts); DVC keeps secrets in .dvc/config.local"
+    ),
+    r"[Cc]onnect|timed out|Name or service|resolve|unreachable|closed": (
+        "check the address and the network, then run the same command again: what has arrived is not sent twice"
+    ),
+    r"denied|[Rr]ead-only|not permitted|No space|quota": (
+        "it is not written to: check the permissions and the free space there"
+    ),
+}
+OTHERWISE = "check its address with `dvc remote list`; nothing was lost, the outputs are in DVC's cache"
 
 
 def run(fix: bool) -> None:
@@ -66,6 +90,8 @@ def _environment() -> Iterator[tuple[str, str]]:
     yield "libraries", ", ".join(f"{name} {_version(name)}" for name in LIBRARIES)
     yield "processor", f"{os.cpu_count()} cores, {platform.machine()}; features on {_device()}"
     cache = paths.cache_folder()
+    if isinstance(shards := paths.finished_work("features"), str):
+        yield "shards", f"{without_password(shards)} (trajprobe cache lists them)"
     yield "cache", f"{cache}, {_size(cache) / 1e9:.2f} GB (trajprobe cache lists it)"
     places = {"project": Path.cwd(), "cache": cache, "temporary": Path(tempfile.gettempdir())}
     yield "free", ", ".join(f"{name} {_free(place)}" for name, place in places.items())
@@ -120,7 +146,8 @@ def _remotes(project: Path) -> list[str]:
                 there = store.fs.exists(store.path)
             return "reachable" if there else "reachable, nothing was pushed yet"
         except Exception as error:  # whatever the remote's library raises
-            return f"not reachable ({' '.join(str(error).split())[:200]})"
+            said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            return f"not reachable ({without_password(said)[:200]}); {advice(said)}"
 
     try:
         with Repo(str(project)) as repo:
@@ -138,3 +165,8 @@ def _remotes(project: Path) -> list[str]:
         lines.append(f"remote {name}{' (default)' if name == default else ''}: {state}")
     pool.shutdown(wait=False, cancel_futures=True)
     return lines
+
+
+def advice(said: str) -> str:
+    """A clause on what to do about a remote, by what its library said: DVC passes that on and stops there."""
+    return next((text for pattern, text in ADVICE.items() if re.search(pattern, said)), OTHERWISE)

@@ -9,7 +9,8 @@ import re
 from typing import Any
 
 from trajprobe.core.errors import UserError
-from trajprobe.core.paths import cache_folder
+from trajprobe.core.paths import cache_folder, finished_work
+from trajprobe.core.store import check_address
 
 DEVICE = r"cpu|mps|cuda(:\d{1,3})?"
 
@@ -28,7 +29,9 @@ def check_environment(context: Any) -> None:
             if variable and variable not in checked and os.environ.get(variable):
                 checked.add(variable)
                 option.handle_parse_result(type(context)(command), {}, [])
-    cache = cache_folder()
+    place, cache = finished_work(""), cache_folder()
+    if isinstance(place, str):
+        check_address(place, "TRAJPROBE_CACHE")
     if cache.exists() and not cache.is_dir():
         raise UserError(f"TRAJPROBE_CACHE: must name a folder, got {str(cache)!r}, which is a file")
     if os.environ.get("TRAJPROBE_MIRROR"):  # imported only then, as every command waits for it

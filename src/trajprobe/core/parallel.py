@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from trajprobe.core.errors import UserError
 
+MOST_PER_CORE = 4  # workers; more of them only take memory
 POLL = 1.0  # seconds between a worker's checks that its parent still runs
 
 Job = TypeVar("Job")
@@ -31,9 +32,9 @@ Result = TypeVar("Result")
 
 
 def worker_count(workers: int | None = None, most: int | None = None) -> int:
-    """`workers` if given, else one for each core, at most `most`."""
+    """`workers` if given, at most MOST_PER_CORE for each core; else one for each core, at most `most`."""
     cores = os.cpu_count() or 1
-    return workers or min(cores, most or cores)
+    return min(workers, MOST_PER_CORE * cores) if workers else min(cores, most or cores)
 
 
 def parallel_map(

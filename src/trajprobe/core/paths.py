@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 from trajprobe.core.errors import UserError
+from trajprobe.core.store import is_store_address
 
+DEFAULT_CACHE = "~/.cache/trajprobe"
 PARAMS = Path("params.yaml")
 TRAJECTORIES = Path("data/trajectories.parquet")
 QUARANTINE = Path("data/quarantine.csv")
@@ -55,11 +57,24 @@ def analyses(encoder: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """TRAJPROBE_CACHE, where downloads and finished shards are kept outside the repository.
+    """TRAJPROBE_CACHE, where downloads are kept outside the repository; the default folder if it is an address.
 
     Raises UserError where it names the home of a user that does not exist.
     """
-    return expand_user(os.environ.get("TRAJPROBE_CACHE") or "~/.cache/trajprobe", "TRAJPROBE_CACHE")
+    place = _cache_place()
+    return expand_user(
+        DEFAULT_CACHE if is_store_address(place) else place.removeprefix("file://"), "TRAJPROBE_CACHE"
+    )
+
+
+def finished_work(kind: str) -> Path | str:
+    """Where finished shards of a kind (`features`, `trainings`) are kept: below TRAJPROBE_CACHE, folder or address."""
+    place = _cache_place()
+    return f"{place.rstrip('/')}/{kind}" if is_store_address(place) else cache_folder() / kind
+
+
+def _cache_place() -> str:
+    return os.environ.get("TRAJPROBE_CACHE") or DEFAULT_CACHE
 
 
 def expand_user(path: str, where: str) -> Path:

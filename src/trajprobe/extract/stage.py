@@ -43,7 +43,7 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int, eng
         folder = folder.absolute()  # workers run in another folder
     arms = encoder_arms(card, folder, weights, seeds, clips, settings.device)
     compute = encode_on_ray if engine == "ray" else encode_in_turn
-    cache = ShardCache(paths.cache_folder() / "features")
+    cache = ShardCache(paths.finished_work("features"))
     target = paths.features(encoder)
     description = f"extracting with {encoder} on {settings.device}"
     with progress(description, total * len(arms), "clips") as advance:

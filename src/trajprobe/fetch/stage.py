@@ -13,22 +13,24 @@ from trajprobe.fetch.resolve import drop_download
 
 
 def run(encoder: str, drop_downloads: bool = False) -> str:
-    """Fill the weights folder as the card says, unless it is intact and made for this card; say what it holds, and what
-    to add to the card if it pins no revision and no digest.
+    """Fill the weights folder as the card says, unless it is intact and made for this card; say what it holds, and when
+    they arrive what to add to the card if it pins no revision and no digest.
 
     drop_downloads: also remove the original from the download cache.
     Raises UserError, one line, if the card is wrong or the weights cannot be had whole; then the folder is left alone.
     """
     card = load_encoder_card(encoder)
     record = valid_record(card, paths.weights(encoder))
-    unchanged = "unchanged, " if record else ""
-    if record is None:
+    if record is not None:
+        said = f"{encoder}: unchanged, {record['summary']}"
+    else:
         with atomic(paths.weights(encoder)) as folder:
             folder.mkdir()
             record = write_record(fetch(card, folder) | _seen(card), card, folder)
+        said = f"{encoder}: {record['summary']}{pinning(card, record)}"
     if drop_downloads:
         drop_download(card.weights)
-    return f"{encoder}: {unchanged}{record['summary']}{pinning(card, record)}"
+    return said
 
 
 def fetch(card: EncoderCard, folder: Path) -> dict[str, Any]:
