@@ -12,7 +12,12 @@ from safetensors.torch import save_file
 from made_features import made_params
 from trajprobe.artifacts.clips import write_clips
 from trajprobe.artifacts.encoder_card import load_encoder_card
-from trajprobe.artifacts.trajectories import TrajectorySet, items_digest, write_trajectories
+from trajprobe.artifacts.trajectories import (
+    TrajectorySet,
+    items_digest,
+    read_trajectories,
+    write_trajectories,
+)
 from trajprobe.artifacts.weights import write_record
 from trajprobe.core import paths
 from trajprobe.encoders.registry import family
@@ -76,6 +81,13 @@ def make_moves(
     )
     write_clips(paths.VIDEOS, clips.shape, [clips], items=items_digest(ids), drawn={})
     return y
+
+
+def shuffle_labels() -> None:
+    """Permute the labels of the items that `make_moves` wrote."""
+    before = read_trajectories(paths.TRAJECTORIES)
+    labels = np.random.default_rng(3).permutation(before.labels).tolist()
+    write_trajectories(TrajectorySet(**{**before.__dict__, "labels": labels}), paths.TRAJECTORIES)
 
 
 def make_encoder(**changes: Any) -> None:

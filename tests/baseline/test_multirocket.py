@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from made_baselines import baseline_params, make_encoder, make_moves
 from running import run
@@ -43,6 +44,18 @@ def test_it_separates_paths_and_its_training_sees_no_tested_item() -> None:
     changed[20:] *= 1e3
     assert np.array_equal(learner(changed, y).fit(train, test, [], 0).probability[:4], fit.probability[:4])
     assert np.array_equal(learner(series, y).fit(train, test, [], 0).probability, fit.probability)
+
+
+def test_on_shuffled_labels_it_is_at_chance() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.arange(80) % 2)
+    series = np.sin(np.linspace(0, 6, 16) * (1 + np.arange(80) % 2)[:, None, None]) + rng.normal(
+        0, 0.1, (80, 2, 16)
+    )
+    train, test = np.arange(40), np.arange(40, 80)
+    fit = learner(series, y).fit(train, test, [(np.arange(30), np.arange(30, 40))], 0)
+    correct = int((fit.probability.argmax(axis=1) == y[test]).sum())
+    assert binom.ppf(0.001, 40, 0.5) <= correct <= binom.ppf(0.999, 40, 0.5)
 
 
 def test_the_stage_keeps_finished_trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.files import sha256, write_json
-from trajprobe.core.schema import NonNegative, NonNegativeInt, PositiveInt, Section, Sha256, load
+from trajprobe.core.schema import NonNegative, NonNegativeInt, Section, Sha256, load
 
 
 def stopwatch(device: str) -> Callable[[], float]:
@@ -29,14 +29,15 @@ class Measured(Section):
     training_seconds: of one training, averaged over the outer folds and seeds, from paths or clips to a model.
     inference_seconds: for one item, from its path or clip to probabilities, in batches. parameters: numbers that the
     model keeps, the encoder's included; for nearest neighbours those of the paths that it compares with. bytes: that
-    these take. trainings: how many were needed for the folds and the split halves. device: cpu, cuda or mps.
+    these take. trainings: how many were needed for the folds and the split halves, 0 if it was left out. device: cpu,
+    cuda or mps.
     """
 
     training_seconds: NonNegative
     inference_seconds: NonNegative
     parameters: NonNegativeInt
     bytes: NonNegativeInt
-    trainings: PositiveInt
+    trainings: NonNegativeInt
     device: str
 
 

@@ -74,8 +74,10 @@ def arms_table(arms: Arms, chance: float, ladder: Sequence[LadderRow] = ()) -> I
     for control in arms.controls:
         yield (control.encoder, *_scores(control), "", "")
     for row in ladder:
-        if row.arm == "baseline":
-            yield (row.name, percent(row.accuracy.value), _range(row.accuracy), "", "", "", "")
+        if row.name not in arms.encoders and row.arm != "control":
+            name = row.name if row.arm == "baseline" else f"{row.name}, {row.arm}"
+            mark = "contaminated" if row.contaminated else ""
+            yield (name, percent(row.accuracy.value), _range(row.accuracy), "", "", "", mark)
     yield ("chance", percent(chance), "", "", "", "", "")
 
 

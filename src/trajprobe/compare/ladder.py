@@ -14,6 +14,7 @@ import numpy as np
 
 from trajprobe.artifacts.formatting import bare, percent, points_range
 from trajprobe.artifacts.predictions import ArmPredictions
+from trajprobe.artifacts.seen_items import held_out_seen
 from trajprobe.compare.best_set import tied_for_best
 from trajprobe.compare.checks import HASH_NOISE
 from trajprobe.compare.classical_tests import holm
@@ -31,6 +32,7 @@ NAMES = {  # as the sentence calls them
     "dtw": "dynamic time warping",
     "multirocket": "MultiRocket",
     "cnn3d": "a small 3-D CNN trained from scratch",
+    "finetune": "the encoder fine-tuned end to end",
 }
 
 
@@ -38,7 +40,8 @@ NAMES = {  # as the sentence calls them
 class Rung:
     """One way to classify the items. arms: one for each seed. difference: from the headline; None of itself.
 
-    p_holm: of no difference, corrected over the other rungs.
+    p_holm: of no difference, corrected over the other rungs. contaminated: it contains a pretraining that saw held-out
+    items.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Rung:
     difference: MeanEstimate | None
     p_holm: float
     tied: bool
+    contaminated: bool = False
 
     @property
     def arm(self) -> str:
@@ -62,7 +66,15 @@ def climb(paired: PairedPredictions, headline: str, confidence: float) -> list[R
     everyone = [first, *others]
     tied = tied_for_best(_p_less(paired, [arms for _, arms in everyone]), confidence)
     rungs = [
-        Rung(name, arms, paired.accuracy(arms), difference, p_holm, bool(is_tied))
+        Rung(
+            name,
+            arms,
+            paired.accuracy(arms),
+            difference,
+            p_holm,
+            bool(is_tied),
+            _contaminated(paired, name, arms),
+        )
         for (name, arms), difference, p_holm, is_tied in zip(
             everyone, [None, *differences], [1.0, *adjusted], tied, strict=True
         )
@@ -77,8 +89,18 @@ def _rungs(paired: PairedPredictions, headline: str) -> list[tuple[str, Sequence
         *((name, [contrast.pretrained]) for name, contrast in contrasts),
         *((name, contrast.random) for name, contrast in contrasts),
         *((name, [arm]) for name, arm in paired.controls.items() if name != HASH_NOISE),
-        *paired.alternatives.items(),
+        *(
+            (name, [arm for arm in arms if arm.arm.arm == kind])
+            for name, arms in paired.alternatives.items()
+            for kind in dict.fromkeys(arm.arm.arm for arm in arms)
+        ),
     ]
+
+
+def _contaminated(paired: PairedPredictions, name: str, arms: Sequence[ArmPredictions]) -> bool:
+    """Whether a rung with a pretrained encoder has one that saw held-out items."""
+    features = paired.features.get(paired.encoder_of.get(name, name), {})
+    return arms[0].arm.arm != "random" and held_out_seen(features)[1] > 0
 
 
 def _p_less(paired: PairedPredictions, arms: Sequence[Sequence[ArmPredictions]]) -> np.ndarray:
@@ -105,6 +127,7 @@ def ladder_rows(
             "accuracy_ci_low": low,
             "accuracy_ci_high": high,
             "tied": int(rung.tied),
+            "contaminated": int(rung.contaminated),
         }
         if rung.difference is not None:
             low, high, p_value = gain_interval(rung.difference, confidence)
@@ -118,28 +141,30 @@ def ladder_rows(
         yield row
 
 
-def worth_using(rungs: Sequence[Rung], confidence: float, contaminated: bool) -> str:
+def worth_using(rungs: Sequence[Rung], confidence: float) -> str:
     """The answer to "is it worth it?" in one sentence, from the ladder of `climb`; empty if there is none.
 
-    contaminated: the pretraining saw items that are held out, so that nothing may be said in favour of the encoder.
+    Nothing is said in favour of a rung that is contaminated.
     """
     headline, *others = rungs
     simpler = [rung for rung in others if rung.arm in ("control", "baseline") and rung.name not in REARRANGED]
+    tuned = [rung for rung in others if rung.name == "finetune" and rung.arm == "pretrained"]
     if not simpler:
         return ""
     better = [
         rung
-        for rung in simpler
+        for rung in [*simpler, *tuned]
         if rung.difference is not None and rung.difference.mean > 0 and rung.p_holm < 1 - confidence
+        if not rung.contaminated
     ]
     if better:
         best = better[0]
         return (
-            f"But {NAMES.get(best.name, best.name)} alone {_verb(best)} better "
+            f"But {NAMES.get(best.name, best.name)}{'' if best in tuned else ' alone'} {_verb(best)} better "
             f"({percent(best.accuracy.mean)}, {_difference(best, confidence)}): use "
             f"{'those' if _verb(best) == 'do' else 'that'}."
         )
-    if contaminated:
+    if headline.contaminated:
         return ""
     equal = [rung for rung in simpler if rung.tied and headline.tied]
     if equal:

@@ -38,7 +38,7 @@ class PairedPredictions:
     y: (N,) integers into `classes`; groups: (N,) integers 0..G-1; contrasts: by encoder, its headline first; controls:
     by name. l2_grid: both ends of the probe's grid. split_half_counts: (B, 2, K) items of each class that are tested in
     each half of B split halves. features: metadata of each encoder's features. alternatives: by name, an arm for each
-    seed.
+    seed. encoder_of: the encoder that an alternative contains, for those that have one.
     """
 
     y: np.ndarray
@@ -50,6 +50,7 @@ class PairedPredictions:
     split_half_counts: np.ndarray
     features: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     alternatives: Mapping[str, list[ArmPredictions]] = field(default_factory=dict)
+    encoder_of: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def n_groups(self) -> int:
@@ -123,20 +124,21 @@ def pair_predictions(
 ) -> PairedPredictions:
     """Bring the files together: `files` by encoder, and the controls under their name; `alternatives` by theirs.
 
-    An alternative may have results in fewer split halves, which are the first of the same. Raises UserError if two
+    An alternative may have results in fewer repeats or split halves, the first of the same. Raises UserError if two
     files disagree on items, labels, groups, folds or split halves, or an encoder lacks an arm.
     """
     first_name, first = next(iter(files.items()))
     alternatives = alternatives or {}
     for name, other in {**files, **alternatives}.items():
-        halves = first.split_half_counts
+        halves, folds = first.split_half_counts, [first.arms[0].fold] * len(other.arms)
         if name in alternatives:
             halves = halves[: len(other.split_half_counts)]
+            folds = [first.arms[0].fold[: len(arm.fold)] for arm in other.arms]
         for what, same in (
             ("items", other.items == first.items and other.item_ids == first.item_ids),
             ("labels", other.classes == first.classes and np.array_equal(other.y, first.y)),
             ("groups", other.groups == first.groups),
-            ("folds", all(np.array_equal(arm.fold, first.arms[0].fold) for arm in other.arms)),
+            ("folds", all(np.array_equal(a.fold, fold) for a, fold in zip(other.arms, folds, strict=True))),
             ("split halves", np.array_equal(other.split_half_counts, halves)),
         ):
             if not same:
@@ -152,6 +154,11 @@ def pair_predictions(
         contrasts={encoder: _contrasts(encoder, files[encoder].arms) for encoder in encoders},
         controls={each.arm.encoder: each for each in files[paths.CONTROLS].arms},
         alternatives={name: other.arms for name, other in alternatives.items()},
+        encoder_of={
+            name: other.features["encoder"]
+            for name, other in alternatives.items()
+            if "encoder" in other.features
+        },
         l2_grid=first.l2_grid,
         split_half_counts=first.split_half_counts,
         features={encoder: files[encoder].features for encoder in encoders},
