@@ -23,6 +23,8 @@ from trajprobe.core import paths
 from trajprobe.encoders.registry import family
 from trajprobe.params import Params
 
+ROOT = Path(__file__).parents[1]
+MIRROR = ROOT.parent / "shared" / "mirror"
 CLASSES = ["forth", "back"]
 CARD: dict[str, Any] = {
     "name": "small",
@@ -114,3 +116,11 @@ def baseline_params(**baseline: dict[str, Any]) -> Params:
         section[name] |= changes
     params = made_params(probe={"repeats": 1, "split_halves": 2}, baseline=section)
     return params.model_copy(update={"encoders": ["small"]})
+
+
+def read_libras() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Libras from ../shared/mirror: (360, 2, 45) coordinates, their classes from 0, and which are the UEA test part."""
+    table = np.loadtxt(MIRROR / "movement_libras.data")
+    card = yaml.safe_load((ROOT / "data/sources/libras/card.yaml").read_text())
+    test = np.isin(np.arange(len(table)), card["test_rows"])
+    return table[:, :-1].reshape(-1, 45, 2).transpose(0, 2, 1), table[:, -1].astype(int) - 1, test

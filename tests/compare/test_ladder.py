@@ -65,6 +65,29 @@ def test_what_does_better_is_recommended() -> None:
     assert said.endswith("): use those.")
 
 
+def test_the_sentence_says_how_much_smaller_it_is_where_that_is_known() -> None:
+    paired = made(kinematics=2.0)
+    for counted, said in ((2000, "; 1/280 of the parameters): use"), (300_000, "): use")):
+        known = replace(
+            paired,
+            features={"e": {"provenance": {"parameters": 565_842}}},
+            alternative_features={"kinematics": {"parameters": counted}},
+        )
+        rungs = climb(known, "e", CONFIDENCE)
+        assert said in worth_using(rungs, CONFIDENCE)
+        assert ("parameters" in worth_using(rungs, CONFIDENCE)) == (counted == 2000)
+        rows = {
+            (row["alternative"], row["arm"]): row["parameters"]
+            for row in ladder_rows(known, rungs, CONFIDENCE)
+        }
+        assert rows == {
+            ("e", "pretrained"): 565_842,
+            ("e", "random"): 565_842,
+            ("kinematics", "baseline"): counted,
+            ("coordinates", "control"): None,
+        }
+
+
 def test_what_is_tied_is_said_to_be_no_worse() -> None:
     said = worth_using(climb(made(dtw=0.8), "e", CONFIDENCE), CONFIDENCE)
     assert said.startswith("Dynamic time warping does not differ significantly from it (")
@@ -87,7 +110,7 @@ def test_what_contains_a_contaminated_encoder_is_contaminated_too() -> None:
     paired = replace(
         paired,
         alternatives={**paired.alternatives, "finetune": tuned},
-        encoder_of={"reversed": "e", "finetune": "e"},
+        alternative_features={"reversed": {"encoder": "e"}, "finetune": {"encoder": "e"}},
     )
     said = worth_using(climb(paired, "e", CONFIDENCE), CONFIDENCE)
     assert said.startswith("But the encoder fine-tuned end to end does better (")

@@ -261,6 +261,7 @@ class LadderRow:
     p_holm: float
     tied: bool
     contaminated: bool = False
+    parameters: int | None = None
 
 
 def read_ladder(path: Path) -> list[LadderRow]:
@@ -275,6 +276,7 @@ def read_ladder(path: Path) -> list[LadderRow]:
             p_holm=float(row["p_holm"] or 1),
             tied=row["tied"] == "1",
             contaminated=row["contaminated"] == "1",
+            parameters=int(row["parameters"]) if row["parameters"] else None,
         )
         for row in read_table(path, LADDER_COLUMNS)
     ]

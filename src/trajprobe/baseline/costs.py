@@ -7,7 +7,6 @@ and no stage behind it has to run. Delete the file to measure again.
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
@@ -51,7 +50,7 @@ class Costs(Measured):
 def write_costs(name: str, measured: Measured) -> Costs:
     """Write data/costs/<name>.json for the predictions as they are now, or keep what was measured for them before."""
     path, digest = paths.costs(name), sha256(paths.predictions(name))
-    kept = _kept(path)
+    kept = read_costs(name)
     if kept is not None and (kept.name, kept.predictions) == (name, digest):
         return kept
     costs = Costs(name=name, predictions=digest, **measured.model_dump())
@@ -59,8 +58,9 @@ def write_costs(name: str, measured: Measured) -> Costs:
     return costs
 
 
-def _kept(path: Path) -> Costs | None:
+def read_costs(name: str) -> Costs | None:
+    """What was measured of an alternative; None if that is missing or damaged."""
     try:
-        return load(Costs, path)  # JSON is YAML
+        return load(Costs, paths.costs(name))  # JSON is YAML
     except UserError:
         return None

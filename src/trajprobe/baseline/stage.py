@@ -61,7 +61,12 @@ def run(
             items=digest,
             l2_grid=(probe.l2_grid.low, probe.l2_grid.high),
             arms=outcome.arms,
-            features={"items": digest, "baseline": name, **outcome.metadata},
+            features={
+                "items": digest,
+                "baseline": name,
+                "parameters": outcome.measured.parameters,
+                **outcome.metadata,
+            },
             split_half_counts=outcome.split_half_counts,
         ),
     )

@@ -24,6 +24,7 @@ from trajprobe.compare.random_effects import MeanEstimate, p_value_greater
 from trajprobe.compare.scores import wilson_interval
 
 REARRANGED = ("static", "shuffled", "reversed")  # the encoder itself, on other frames
+SMALLER = 2.0  # times fewer parameters, from which it is said
 NAMES = {  # as the sentence calls them
     "coordinates": "the resampled coordinates",
     "kinematics": "kinematic features",
@@ -41,7 +42,7 @@ class Rung:
     """One way to classify the items. arms: one for each seed. difference: from the headline; None of itself.
 
     p_holm: of no difference, corrected over the other rungs. contaminated: it contains a pretraining that saw held-out
-    items.
+    items. parameters: numbers that it keeps; None where they were not counted.
     """
 
     name: str
@@ -50,7 +51,8 @@ class Rung:
     difference: MeanEstimate | None
     p_holm: float
     tied: bool
-    contaminated: bool = False
+    contaminated: bool
+    parameters: int | None
 
     @property
     def arm(self) -> str:
@@ -74,6 +76,7 @@ def climb(paired: PairedPredictions, headline: str, confidence: float) -> list[R
             p_holm,
             bool(is_tied),
             _contaminated(paired, name, arms),
+            _parameters(paired, name),
         )
         for (name, arms), difference, p_holm, is_tied in zip(
             everyone, [None, *differences], [1.0, *adjusted], tied, strict=True
@@ -99,8 +102,15 @@ def _rungs(paired: PairedPredictions, headline: str) -> list[tuple[str, Sequence
 
 def _contaminated(paired: PairedPredictions, name: str, arms: Sequence[ArmPredictions]) -> bool:
     """Whether a rung with a pretrained encoder has one that saw held-out items."""
-    features = paired.features.get(paired.encoder_of.get(name, name), {})
-    return arms[0].arm.arm != "random" and held_out_seen(features)[1] > 0
+    encoder = paired.alternative_features.get(name, {}).get("encoder", name)
+    return arms[0].arm.arm != "random" and held_out_seen(paired.features.get(encoder, {}))[1] > 0
+
+
+def _parameters(paired: PairedPredictions, name: str) -> int | None:
+    """How many numbers a rung keeps, of an encoder without its probe; None where nothing counted them."""
+    if name in paired.features:
+        return paired.features[name].get("provenance", {}).get("parameters")
+    return paired.alternative_features.get(name, {}).get("parameters")
 
 
 def _p_less(paired: PairedPredictions, arms: Sequence[Sequence[ArmPredictions]]) -> np.ndarray:
@@ -128,6 +138,7 @@ def ladder_rows(
             "accuracy_ci_high": high,
             "tied": int(rung.tied),
             "contaminated": int(rung.contaminated),
+            "parameters": rung.parameters,
         }
         if rung.difference is not None:
             low, high, p_value = gain_interval(rung.difference, confidence)
@@ -161,7 +172,7 @@ def worth_using(rungs: Sequence[Rung], confidence: float) -> str:
         best = better[0]
         return (
             f"But {NAMES.get(best.name, best.name)}{'' if best in tuned else ' alone'} {_verb(best)} better "
-            f"({percent(best.accuracy.mean)}, {_difference(best, confidence)}): use "
+            f"({percent(best.accuracy.mean)}, {_difference(best, confidence)}{_smaller(best, headline)}): use "
             f"{'those' if _verb(best) == 'do' else 'that'}."
         )
     if headline.contaminated:
@@ -171,7 +182,7 @@ def worth_using(rungs: Sequence[Rung], confidence: float) -> str:
         best = equal[0]
         return (
             f"{_capital(NAMES.get(best.name, best.name))} {_verb(best)} not differ significantly from it "
-            f"({percent(best.accuracy.mean)}, {_difference(best, confidence)})."
+            f"({percent(best.accuracy.mean)}, {_difference(best, confidence)}{_smaller(best, headline)})."
         )
     if not headline.tied:
         names = ", ".join(f"{rung.name} ({rung.arm})" for rung in others if rung.tied)
@@ -189,6 +200,14 @@ def _verb(rung: Rung) -> str:
 
 def _named(rung: Rung) -> str:
     return f"{NAMES.get(rung.name, rung.name)} ({percent(rung.accuracy.mean)})"
+
+
+def _smaller(rung: Rung, headline: Rung) -> str:
+    """How much less a rung keeps than the headline, where both were counted and it is less than half."""
+    if not rung.parameters or not headline.parameters or headline.parameters < SMALLER * rung.parameters:
+        return ""
+    ratio = float(f"{headline.parameters / rung.parameters:.2g}")
+    return f"; 1/{ratio:,.0f} of the parameters"
 
 
 def _difference(rung: Rung, confidence: float) -> str:

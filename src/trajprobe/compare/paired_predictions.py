@@ -38,7 +38,7 @@ class PairedPredictions:
     y: (N,) integers into `classes`; groups: (N,) integers 0..G-1; contrasts: by encoder, its headline first; controls:
     by name. l2_grid: both ends of the probe's grid. split_half_counts: (B, 2, K) items of each class that are tested in
     each half of B split halves. features: metadata of each encoder's features. alternatives: by name, an arm for each
-    seed. encoder_of: the encoder that an alternative contains, for those that have one.
+    seed. alternative_features: metadata of each.
     """
 
     y: np.ndarray
@@ -50,7 +50,7 @@ class PairedPredictions:
     split_half_counts: np.ndarray
     features: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     alternatives: Mapping[str, list[ArmPredictions]] = field(default_factory=dict)
-    encoder_of: Mapping[str, str] = field(default_factory=dict)
+    alternative_features: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def n_groups(self) -> int:
@@ -154,11 +154,7 @@ def pair_predictions(
         contrasts={encoder: _contrasts(encoder, files[encoder].arms) for encoder in encoders},
         controls={each.arm.encoder: each for each in files[paths.CONTROLS].arms},
         alternatives={name: other.arms for name, other in alternatives.items()},
-        encoder_of={
-            name: other.features["encoder"]
-            for name, other in alternatives.items()
-            if "encoder" in other.features
-        },
+        alternative_features={name: other.features for name, other in alternatives.items()},
         l2_grid=first.l2_grid,
         split_half_counts=first.split_half_counts,
         features={encoder: files[encoder].features for encoder in encoders},
