@@ -49,19 +49,18 @@ def test_it_separates_paths_and_its_training_sees_no_tested_item() -> None:
 
 def test_on_shuffled_labels_it_is_at_chance() -> None:
     rng = np.random.default_rng(0)
-    y = rng.permutation(np.arange(80) % 2)
-    series = np.sin(np.linspace(0, 6, 16) * (1 + np.arange(80) % 2)[:, None, None]) + rng.normal(
-        0, 0.1, (80, 2, 16)
-    )
-    train, test = np.arange(40), np.arange(40, 80)
-    fit = learner(series, y).fit(train, test, [(np.arange(30), np.arange(30, 40))], 0)
+    y = np.arange(40) % 2
+    series = np.sin(np.linspace(0, 6, 16) * (1 + y)[:, None, None]) + rng.normal(0, 0.1, (40, 2, 16))
+    y = rng.permutation(y)
+    train, test = np.arange(20), np.arange(20, 40)
+    fit = learner(series, y).fit(train, test, [(np.arange(15), np.arange(15, 20))], 0)
     correct = int((fit.probability.argmax(axis=1) == y[test]).sum())
-    assert binom.ppf(0.001, 40, 0.5) <= correct <= binom.ppf(0.999, 40, 0.5)
+    assert binom.ppf(0.001, 20, 0.5) <= correct <= binom.ppf(0.999, 20, 0.5)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not MIRROR.is_dir(), reason="the data is not in ../shared/mirror")
-def test_on_libras_it_is_at_least_as_accurate_as_the_published_nearest_neighbour() -> None:
+def test_compiled_it_is_on_libras_no_worse_than_the_published_nearest_neighbour() -> None:
     """With the UEA split: 0.872. Of MultiRocket itself no figure was found: its paper has univariate series alone."""
     paths, y, test = read_libras()
     settings = baseline_params().baseline.multirocket
