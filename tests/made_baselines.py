@@ -12,12 +12,19 @@ from safetensors.torch import save_file
 from made_features import made_params
 from trajprobe.artifacts.clips import write_clips
 from trajprobe.artifacts.encoder_card import load_encoder_card
-from trajprobe.artifacts.trajectories import TrajectorySet, items_digest, write_trajectories
+from trajprobe.artifacts.trajectories import (
+    TrajectorySet,
+    items_digest,
+    read_trajectories,
+    write_trajectories,
+)
 from trajprobe.artifacts.weights import write_record
 from trajprobe.core import paths
 from trajprobe.encoders.registry import family
 from trajprobe.params import Params
 
+ROOT = Path(__file__).parents[1]
+MIRROR = ROOT.parent / "shared" / "mirror"
 CLASSES = ["forth", "back"]
 CARD: dict[str, Any] = {
     "name": "small",
@@ -78,6 +85,13 @@ def make_moves(
     return y
 
 
+def shuffle_labels() -> None:
+    """Permute the labels of the items that `make_moves` wrote."""
+    before = read_trajectories(paths.TRAJECTORIES)
+    labels = np.random.default_rng(3).permutation(before.labels).tolist()
+    write_trajectories(TrajectorySet(**{**before.__dict__, "labels": labels}), paths.TRAJECTORIES)
+
+
 def make_encoder(**changes: Any) -> None:
     """The encoder `small` with weights: a ResNet, which looks at single frames, unless `changes` say otherwise."""
     paths.encoder_card("small").parent.mkdir(parents=True, exist_ok=True)
@@ -102,3 +116,11 @@ def baseline_params(**baseline: dict[str, Any]) -> Params:
         section[name] |= changes
     params = made_params(probe={"repeats": 1, "split_halves": 2}, baseline=section)
     return params.model_copy(update={"encoders": ["small"]})
+
+
+def read_libras() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Libras from ../shared/mirror: (360, 2, 45) coordinates, their classes from 0, and which are the UEA test part."""
+    table = np.loadtxt(MIRROR / "movement_libras.data")
+    card = yaml.safe_load((ROOT / "data/sources/libras/card.yaml").read_text())
+    test = np.isin(np.arange(len(table)), card["test_rows"])
+    return table[:, :-1].reshape(-1, 45, 2).transpose(0, 2, 1), table[:, -1].astype(int) - 1, test

@@ -42,6 +42,7 @@ PROVENANCE = {
     "source": "hf://TencentARC/Open-MAGVIT2-Tokenizer-262144-Video/video_128_262144.ckpt",
     "revision": "1f2e3d4c",
     "sha256": "ab" * 32,
+    "parameters": 144_900_000,
 }
 
 
@@ -112,6 +113,7 @@ def make_study(
         features = {
             "card": _card(name),
             "provenance": PROVENANCE,
+            "parameters": 188,  # of an alternative
             "layers": [place[0] for place in places],
             "poolings": [place[1] for place in places],
             "order": {

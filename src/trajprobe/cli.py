@@ -160,7 +160,7 @@ def baseline(
     name: Annotated[
         str,
         typer.Argument(
-            help="kinematics, static, shuffled, reversed, dtw, multirocket or cnn3d.",
+            help="kinematics, static, shuffled, reversed, dtw, multirocket, cnn3d or finetune.",
         ),
     ],
     device: Device = None,

@@ -1,17 +1,15 @@
 """Warped distances against the recursion written out cell by cell, and nearest neighbours against published accuracies:
 0.872 on Libras with the UEA split (arXiv 1811.00075, DTW_D), 97.74 % on pendigits (UCI, k = 1)."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from made_baselines import MIRROR, read_libras
 from trajprobe.baseline.dtw import NearestNeighbour, resample, warping_distances
 
-MIRROR = Path(__file__).parents[3] / "shared" / "mirror"
 needs_mirror = pytest.mark.skipif(not MIRROR.is_dir(), reason="the data is not in ../shared/mirror")
 
 
@@ -87,12 +85,7 @@ def within_binomial_error(found: float, published: float, count: int) -> bool:
 @pytest.mark.parametrize("relative", [False, True])
 def test_libras_has_the_published_accuracy(relative: bool) -> None:
     """relative: to the first point, as the trajectories of this project are."""
-    import yaml
-
-    table = np.loadtxt(MIRROR / "movement_libras.data")
-    card = yaml.safe_load((Path(__file__).parents[2] / "data/sources/libras/card.yaml").read_text())
-    test = np.isin(np.arange(len(table)), card["test_rows"])
-    paths, y = table[:, :-1].reshape(-1, 45, 2).transpose(0, 2, 1), table[:, -1].astype(int) - 1
+    paths, y, test = read_libras()
     if relative:
         paths = paths - paths[:, :, :1]
     assert (len(paths[~test]), len(paths[test])) == (180, 180)

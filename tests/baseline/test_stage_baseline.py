@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.stats import binom
 
-from made_baselines import baseline_params, make_encoder, make_moves
+from made_baselines import baseline_params, make_encoder, make_moves, shuffle_labels
 from running import run
 from trajprobe.artifacts.predictions import Predictions, read_predictions
-from trajprobe.artifacts.trajectories import ReadyClips, TrajectorySet, read_trajectories, write_trajectories
+from trajprobe.artifacts.trajectories import ReadyClips, read_trajectories, write_trajectories
 from trajprobe.baseline.costs import Measured, write_costs
+from trajprobe.baseline.task import NEED_PATHS
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.probe.folds import make_folds
@@ -83,19 +84,13 @@ def test_classes_that_move_in_another_way_are_told_apart(name: str) -> None:
     assert (found.arms[0].predicted == found.y).mean() > 0.9
 
 
-@pytest.mark.parametrize("name", LIGHT)
+@pytest.mark.parametrize("name", [*LIGHT, "static", "shuffled"])  # the others have a test of their own
 def test_shuffled_labels_bring_it_to_chance(name: str) -> None:
     make_moves(80)
     shuffle_labels()
     found = trained(name)
     correct = int((found.arms[0].predicted == found.y).sum())
     assert binom.ppf(0.001, 80, 0.5) <= correct <= binom.ppf(0.999, 80, 0.5)
-
-
-def shuffle_labels() -> None:
-    before = read_trajectories(paths.TRAJECTORIES)
-    labels = np.random.default_rng(3).permutation(before.labels).tolist()
-    write_trajectories(TrajectorySet(**{**before.__dict__, "labels": labels}), paths.TRAJECTORIES)
 
 
 @pytest.mark.parametrize("name", LIGHT)
@@ -174,10 +169,12 @@ def test_clips_without_paths_have_a_cnn_and_no_kinematics() -> None:
     before = read_trajectories(paths.TRAJECTORIES)
     clips = ReadyClips([f"a.zip/{item}" for item in before.item_ids], [5] * 12, {}, ["0" * 64] * 12)
     write_trajectories(replace(before, points=[], clips=clips), paths.TRAJECTORIES)
-    for name in ("kinematics", "dtw"):
-        with pytest.raises(
-            UserError, match=rf"^baselines: {name} needs trajectories, .* -S 'baselines=\[\]'"
-        ):
-            trained(name)
-        assert not paths.predictions(name).exists()
+    for name in NEED_PATHS:
+        said = run("baseline", baseline_params(), name, workers=1)
+        assert (
+            said
+            == f"{name} is left out: it needs trajectories, and the items of this source are clips without them"
+        )
+        assert read_predictions(paths.predictions(name)).arms == []
+        assert json.loads(paths.costs(name).read_text())["trainings"] == 0
     assert len(trained("cnn3d", cnn3d={"pixels": 16, "epochs": 1, "seeds": 1, "split_halves": 0}).y) == 12

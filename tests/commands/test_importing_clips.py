@@ -86,7 +86,8 @@ def test_a_folder_of_videos_gives_a_verdict_without_coordinates(
     for line in (
         "time: 12.5 frames per second, as the files say, taken as constant",
         "spacing: clips last 0.4 s from the first frame to the last",
-        "clips: shown as they are, resized; no trajectories, so there is no control `coordinates`",
+        "clips: shown as they are, resized; no trajectories, so there is no control `coordinates`, and no "
+        "alternatives that need paths",
     ):
         assert f"\n{line}\n" in said
     assert "warning" not in said
@@ -103,7 +104,8 @@ def test_a_folder_of_videos_gives_a_verdict_without_coordinates(
     capsys.readouterr()
     show.run()
     assert (
-        "Note: no control `coordinates`: the items are clips without trajectories." in capsys.readouterr().out
+        "Note: no control `coordinates`, and no alternatives that need paths (kinematics, "
+        in capsys.readouterr().out
     )
     assert "on 16 mine clips in 2 classes" in page
     assert '<td class="first name">coordinates</td><td class="n">none</td>' in page

@@ -60,24 +60,79 @@ def test_rows_fit_the_columns() -> None:
 
 
 def test_what_does_better_is_recommended() -> None:
-    said = worth_using(climb(made(kinematics=2.0), "e", CONFIDENCE), CONFIDENCE, contaminated=False)
+    said = worth_using(climb(made(kinematics=2.0), "e", CONFIDENCE), CONFIDENCE)
     assert said.startswith("But kinematic features alone do better (")
     assert said.endswith("): use those.")
 
 
+def test_the_sentence_says_how_much_smaller_it_is_where_that_is_known() -> None:
+    paired = made(kinematics=2.0)
+    for counted, said in ((2000, "; 1/280 of the parameters): use"), (300_000, "): use")):
+        known = replace(
+            paired,
+            features={"e": {"provenance": {"parameters": 565_842}}},
+            alternative_features={"kinematics": {"parameters": counted}},
+        )
+        rungs = climb(known, "e", CONFIDENCE)
+        assert said in worth_using(rungs, CONFIDENCE)
+        assert ("parameters" in worth_using(rungs, CONFIDENCE)) == (counted == 2000)
+        rows = {
+            (row["alternative"], row["arm"]): row["parameters"]
+            for row in ladder_rows(known, rungs, CONFIDENCE)
+        }
+        assert rows == {
+            ("e", "pretrained"): 565_842,
+            ("e", "random"): 565_842,
+            ("kinematics", "baseline"): counted,
+            ("coordinates", "control"): None,
+        }
+
+
 def test_what_is_tied_is_said_to_be_no_worse() -> None:
-    said = worth_using(climb(made(dtw=0.8), "e", CONFIDENCE), CONFIDENCE, contaminated=False)
+    said = worth_using(climb(made(dtw=0.8), "e", CONFIDENCE), CONFIDENCE)
     assert said.startswith("Dynamic time warping does not differ significantly from it (")
+
+
+def contaminated(paired: PairedPredictions) -> PairedPredictions:
+    return replace(paired, features={"e": {"seen": {"recorded": 9, "held_out": 2}}})
 
 
 def test_nothing_is_said_in_favour_of_a_contaminated_encoder() -> None:
     for level, silent in ((0.1, True), (0.8, True), (2.0, False)):
-        rungs = climb(made(kinematics=level), "e", CONFIDENCE)
-        assert (worth_using(rungs, CONFIDENCE, contaminated=True) == "") == silent
+        rungs = climb(contaminated(made(kinematics=level)), "e", CONFIDENCE)
+        assert (worth_using(rungs, CONFIDENCE) == "") == silent
+
+
+def test_what_contains_a_contaminated_encoder_is_contaminated_too() -> None:
+    paired = made(kinematics=0.5, reversed=0.5)
+    rng = np.random.default_rng(8)
+    tuned = [bare(make_arm(rng, kind, seed, 2.0)) for kind in ("pretrained", "random") for seed in (0, 1)]
+    paired = replace(
+        paired,
+        alternatives={**paired.alternatives, "finetune": tuned},
+        alternative_features={"reversed": {"encoder": "e"}, "finetune": {"encoder": "e"}},
+    )
+    said = worth_using(climb(paired, "e", CONFIDENCE), CONFIDENCE)
+    assert said.startswith("But the encoder fine-tuned end to end does better (")
+    paired = contaminated(paired)
+    rungs = climb(paired, "e", CONFIDENCE)
+    assert {(rung.name, rung.arm): rung.contaminated for rung in rungs} == {
+        ("e", "pretrained"): True,
+        ("e", "random"): False,
+        ("coordinates", "control"): False,
+        ("kinematics", "baseline"): False,
+        ("reversed", "baseline"): True,
+        ("finetune", "pretrained"): True,
+        ("finetune", "random"): False,
+    }
+    assert {len(rung.arms) for rung in rungs if rung.name == "finetune"} == {2}
+    marked = [row["contaminated"] for row in ladder_rows(paired, rungs, CONFIDENCE)]
+    assert sum(marked) == 3
+    assert worth_using(rungs, CONFIDENCE) == ""
 
 
 def test_nothing_simpler_is_as_accurate() -> None:
-    said = worth_using(climb(made(dtw=0.1), "e", CONFIDENCE), CONFIDENCE, contaminated=False)
+    said = worth_using(climb(made(dtw=0.1), "e", CONFIDENCE), CONFIDENCE)
     assert said.startswith(
         "None of the 2 simpler alternatives is as accurate: the best of them is the resampled"
     )

@@ -13,6 +13,7 @@ from scipy.stats import ttest_ind
 from made_study import make_study
 from running import run
 from trajprobe.artifacts.predictions import read_predictions, write_predictions
+from trajprobe.baseline.costs import Measured, write_costs
 from trajprobe.commands import show
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
@@ -180,7 +181,7 @@ def test_the_page_and_the_terminal_show_what_the_pretraining_saw(
     assert "Warning for own: Contaminated: the pretraining saw 7 of the 120 held-out items" in shown
     run("plot", params)
     page = (paths.REPORT / "index.html").read_text()
-    assert page.count('<span class="interval">contaminated</span>') == 1
+    assert page.count('<span class="interval">contaminated</span>') == 2  # beside the gain, and in the ladder
     assert page.count("Warning for own: Contaminated: ") == 1
     assert "its pretraining saw 100 items, among them none of those held out here" in page
     assert "its pretraining saw 100 items, among them 7 of those held out here" in page
@@ -205,6 +206,27 @@ def test_other_items_and_missing_files_are_refused_and_other_encoders_do_not_cou
     paths.predictions("tiny").unlink()
     with pytest.raises(UserError, match=r"tiny\.parquet: is missing"):
         run("compare", params)
+
+
+def test_the_ladder_has_sizes_and_no_row_of_what_was_left_out(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = make_study(here, per_class=40)
+    sizes = {(row["alternative"], row["arm"]): row["parameters"] for row in rows(paths.LADDER)}
+    assert (sizes["tiny", "pretrained"], sizes["kinematics", "baseline"]) == ("144900000", "188")
+    assert sizes["pixels", "control"] == ""
+    measured = Measured(
+        training_seconds=0.5, inference_seconds=0.002, parameters=188, bytes=752, trainings=9, device="cpu"
+    )
+    write_costs("kinematics", measured)
+    show.run()
+    assert "kinematics took 0.5 s to train and 2 ms an item (cpu)." in capsys.readouterr().out
+
+    file = read_predictions(paths.predictions("kinematics"))
+    nothing = replace(file, arms=[], split_half_counts=file.split_half_counts[:0])
+    write_predictions(paths.predictions("kinematics"), nothing)
+    run("compare", params)
+    assert {name for name, _ in sizes} - {row["alternative"] for row in rows(paths.LADDER)} == {"kinematics"}
 
 
 def test_show_prints_the_results(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

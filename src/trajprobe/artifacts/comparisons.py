@@ -99,7 +99,10 @@ class Arms:
         """What is to be said of the control that the items do not allow; empty if there are all."""
         if any(control.encoder == "coordinates" for control in self.controls):
             return ""
-        return "no control `coordinates`: the items are clips without trajectories"
+        return (
+            "no control `coordinates`, and no alternatives that need paths (kinematics, dtw, multirocket): the items "
+            "are clips without trajectories"
+        )
 
     @property
     def headlines(self) -> tuple[Comparison, ...]:
@@ -257,6 +260,8 @@ class LadderRow:
     difference: Interval | None
     p_holm: float
     tied: bool
+    contaminated: bool = False
+    parameters: int | None = None
 
 
 def read_ladder(path: Path) -> list[LadderRow]:
@@ -270,6 +275,8 @@ def read_ladder(path: Path) -> list[LadderRow]:
             difference=_interval(row, "difference") if row["difference"] else None,
             p_holm=float(row["p_holm"] or 1),
             tied=row["tied"] == "1",
+            contaminated=row["contaminated"] == "1",
+            parameters=int(row["parameters"]) if row["parameters"] else None,
         )
         for row in read_table(path, LADDER_COLUMNS)
     ]

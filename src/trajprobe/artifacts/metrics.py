@@ -40,9 +40,20 @@ ARM_COLUMNS = (
 )
 # A row for each alternative, the headline's pretrained arm first, then by accuracy. The difference is from the headline
 # and empty in its own row; p_holm is corrected over all rows. tied: whether it is statistically tied for best.
+# contaminated: it contains a pretrained encoder that saw held-out items. parameters: numbers that the model keeps, of
+# an encoder without its probe; empty where nothing counted them. Seconds are not here, since they differ in every run.
 LADDER_COLUMNS = (
     *("alternative", "arm", "seeds", "accuracy", "accuracy_ci_low", "accuracy_ci_high"),
-    *("difference", "difference_ci_low", "difference_ci_high", "p_value", "p_holm", "tied"),
+    *(
+        "difference",
+        "difference_ci_low",
+        "difference_ci_high",
+        "p_value",
+        "p_holm",
+        "tied",
+        "contaminated",
+        "parameters",
+    ),
 )
 # A row for each class of each encoder's headline.
 CLASS_COLUMNS = (

@@ -73,7 +73,7 @@ class ArmPredictions:
 
 @dataclass(frozen=True)
 class Predictions:
-    """All arms of one file over the same N held-out items.
+    """All arms of one file over the same N held-out items; a file without arms has no items.
 
     y: (N,) integers into `classes`. items: digest of all item ids of the study, held out or not. l2_grid: the
     weakest and the strongest penalty that was searched. features: the metadata of the features that were probed, with
@@ -146,13 +146,13 @@ def read_predictions(path: Path | str) -> Predictions:
     tables = list(read_row_groups(path, SCHEMA.names, REMEDY))
     classes, all_hits = metadata["classes"], metadata["split_half_hits"]
     counts = _per_half(metadata["split_half_counts"], classes)
-    first = tables[0]
-    repeats = int(first["repeat"][-1].as_py()) + 1
+    first = tables[0] if tables else SCHEMA.empty_table()
+    repeats = int(first["repeat"][-1].as_py()) + 1 if tables else 1
     count = len(first) // repeats
     return Predictions(
         item_ids=first["item_id"][:count].to_pylist(),
         groups=first["group"][:count].to_pylist(),
-        y=_class_numbers(first["label"][:count], classes),
+        y=_class_numbers(first["label"][:count], classes) if tables else np.zeros(0, int),
         classes=classes,
         items=metadata["items"],
         l2_grid=(metadata["l2_grid"][0], metadata["l2_grid"][1]),

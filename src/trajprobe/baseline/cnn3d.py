@@ -23,7 +23,7 @@ from trajprobe.baseline import early_stopping
 from trajprobe.baseline.costs import stopwatch
 from trajprobe.baseline.early_stopping import fit_network, network_probabilities
 from trajprobe.baseline.learner import Fit, Learner, array_digest, source_digests, train_everywhere
-from trajprobe.baseline.params import Cnn3dParams
+from trajprobe.baseline.params import HOW_OFTEN, Cnn3dParams
 from trajprobe.baseline.task import BASELINE, Outcome, Task
 from trajprobe.core.torch_threads import torch_threads
 from trajprobe.encoders.registry import resolve_device
@@ -69,7 +69,7 @@ class Cnn3dLearner(Learner):
     ) -> None:
         self.clips, self.y, self.groups, self.n_classes = clips, y, groups, n_classes
         self.settings, self.device = settings, device
-        decisive = settings.model_dump(exclude={"seeds", "split_halves"})  # which decide how often, not what
+        decisive = settings.model_dump(exclude=HOW_OFTEN)
         self.identity = {
             "cnn3d": decisive,
             "clips": array_digest(clips),
@@ -121,4 +121,5 @@ def train_cnn3d(task: Task) -> Outcome:
     )
     arms = [Arm(task.name, BASELINE, init) for init in range(settings.seeds)]
     metadata = {"settings": settings.model_dump()}
-    return train_everywhere(task, [learner] * len(arms), arms, settings.split_halves, metadata)
+    learners = [learner] * len(arms)
+    return train_everywhere(task, learners, arms, settings.split_halves, metadata, settings.repeats)

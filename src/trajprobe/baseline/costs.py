@@ -7,12 +7,11 @@ and no stage behind it has to run. Delete the file to measure again.
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.files import sha256, write_json
-from trajprobe.core.schema import NonNegative, NonNegativeInt, PositiveInt, Section, Sha256, load
+from trajprobe.core.schema import NonNegative, NonNegativeInt, Section, Sha256, load
 
 
 def stopwatch(device: str) -> Callable[[], float]:
@@ -29,14 +28,15 @@ class Measured(Section):
     training_seconds: of one training, averaged over the outer folds and seeds, from paths or clips to a model.
     inference_seconds: for one item, from its path or clip to probabilities, in batches. parameters: numbers that the
     model keeps, the encoder's included; for nearest neighbours those of the paths that it compares with. bytes: that
-    these take. trainings: how many were needed for the folds and the split halves. device: cpu, cuda or mps.
+    these take. trainings: how many were needed for the folds and the split halves, 0 if it was left out. device: cpu,
+    cuda or mps.
     """
 
     training_seconds: NonNegative
     inference_seconds: NonNegative
     parameters: NonNegativeInt
     bytes: NonNegativeInt
-    trainings: PositiveInt
+    trainings: NonNegativeInt
     device: str
 
 
@@ -50,7 +50,7 @@ class Costs(Measured):
 def write_costs(name: str, measured: Measured) -> Costs:
     """Write data/costs/<name>.json for the predictions as they are now, or keep what was measured for them before."""
     path, digest = paths.costs(name), sha256(paths.predictions(name))
-    kept = _kept(path)
+    kept = read_costs(name)
     if kept is not None and (kept.name, kept.predictions) == (name, digest):
         return kept
     costs = Costs(name=name, predictions=digest, **measured.model_dump())
@@ -58,8 +58,9 @@ def write_costs(name: str, measured: Measured) -> Costs:
     return costs
 
 
-def _kept(path: Path) -> Costs | None:
+def read_costs(name: str) -> Costs | None:
+    """What was measured of an alternative; None if that is missing or damaged."""
     try:
-        return load(Costs, path)  # JSON is YAML
+        return load(Costs, paths.costs(name))  # JSON is YAML
     except UserError:
         return None

@@ -28,18 +28,23 @@ def fit_network(
     settings: TrainingParams,
     seed: int,
     device: torch.device,
+    epochs: int | None = None,
 ) -> int:
     """Train `model` in place on the items `train` and leave it in its best state; returns the epoch that state is from.
 
-    model: uint8 items as in `data` (N, ...) -> (n, K) logits. held_out: items to stop by; without any, all epochs are
-    trained.
+    model: uint8 items as in `data` (N, ...) -> (n, K) logits. held_out: items to stop by, where epoch 0 is the model
+    as it came; without any, all epochs are trained, or the first `epochs` of them.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=settings.rate, weight_decay=settings.decay)
     rng = np.random.default_rng([seed, len(train)])
     steps = math.ceil(len(train) / settings.batch)
-    best, best_epoch, state = math.inf, 0, None
-    for epoch in range(settings.epochs):
+    last = settings.epochs if epochs is None else epochs
+    best, best_epoch, state = math.inf, last, None
+    if len(held_out):
+        best, best_epoch = _held_out_loss(model, data, y, held_out, device), 0
+        state = copy.deepcopy(model.state_dict())
+    for epoch in range(last):
         model.train()
         for step, batch in enumerate(np.array_split(rng.permutation(train), steps)):
             for group in optimiser.param_groups:
@@ -57,7 +62,7 @@ def fit_network(
     if state is not None:
         model.load_state_dict(state)
     model.eval()
-    return best_epoch if len(held_out) else settings.epochs
+    return best_epoch
 
 
 def rate_share(step: int, epoch_steps: int, epochs: int) -> float:

@@ -16,26 +16,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from trajprobe.artifacts.clips import Clips
-from trajprobe.artifacts.encoder_card import load_encoder_card
 from trajprobe.artifacts.predictions import Arm
-from trajprobe.artifacts.weights import load_record
 from trajprobe.baseline.costs import stopwatch
+from trajprobe.baseline.frozen_encoder import frozen_encoder
 from trajprobe.baseline.probed import probe_features
 from trajprobe.baseline.task import BASELINE, Outcome, Task
-from trajprobe.core import paths
-from trajprobe.core.progress import progress
-from trajprobe.encoders.registry import resolve_device
-from trajprobe.extract.extraction import (
-    EncoderArm,
-    ExtractSettings,
-    build_encoder,
-    chosen,
-    encode,
-    encoder_arms,
-    extract_settings,
-    extract_shards,
-)
-from trajprobe.extract.shard_cache import ShardCache
+from trajprobe.extract.extraction import EncoderArm, ExtractSettings, build_encoder, encode
 
 TIMED_CLIPS = 4  # that measure what an encoder costs
 
@@ -75,32 +61,20 @@ def frame_orders(kind: str, item_ids: Sequence[str], frames: int, seed: int) -> 
 
 def rearranged(task: Task) -> Outcome:
     """The outcome of `task.name`: static, shuffled or reversed. Raises UserError as the stage `extract` does."""
-    card = load_encoder_card(task.encoder)
-    provenance, weights = load_record(card)
-    layer = chosen(task.extract.layer, card.features.layer)[0]
-    pooling = chosen(task.extract.pooling, card.features.pooling)[0]
-    headline = task.extract.model_copy(update={"layer": [layer], "pooling": [pooling]})
-    settings = extract_settings(headline, card, resolve_device(task.device), task.batch)
+    encoder = frozen_encoder(task)
     clips = task.clips()
     orders = frame_orders(task.name, task.items.item_ids, clips.shape[1], task.settings.seed)
     shown = RearrangedClips(clips, orders)
-    (arm,) = encoder_arms(card, paths.weights(task.encoder), weights, [], shown, settings.device)
-    cache = ShardCache(paths.finished_work("features"))
-    with progress(
-        f"baseline {task.name}: {task.encoder} on {settings.device}", len(orders), "clips"
-    ) as advance:
-        shards = extract_shards(shown, [arm], settings, cache, advance)
-        rows = np.concatenate([arrays[f"{layer}/{pooling}"] for _, _, arrays in shards])
-    cache.prune()
-    seconds = seconds_per_clip(arm, shown, settings)
+    arms = encoder.arms([], shown)
+    (rows,) = encoder.features(task, arms, shown)
     return probe_features(
         task,
         rows,
-        Arm(task.name, BASELINE, 0, layer, pooling),
-        seconds,
-        {"encoder": task.encoder, "layer": layer, "pooling": pooling, "card": card.model_dump()},
-        parameters=int(provenance.get("parameters") or 0),
-        device=settings.device.type,
+        Arm(task.name, BASELINE, 0, *encoder.place),
+        seconds_per_clip(arms[0], shown, encoder.settings),
+        encoder.metadata,
+        parameters=encoder.parameters,
+        device=encoder.settings.device.type,
     )
 
 

@@ -27,7 +27,7 @@ from trajprobe.core.files import sha256
 from trajprobe.core.parallel import parallel_map
 from trajprobe.core.progress import progress
 from trajprobe.extract.shard_cache import ShardCache, shard_key
-from trajprobe.probe.folds import Split, assign_folds, splits_of
+from trajprobe.probe.folds import Fold, Split, assign_folds, splits_of
 from trajprobe.probe.held_out import Half, split_half_counts
 
 INNER_STREAM = 3  # of random numbers, apart from those of the probe's folds and halves
@@ -84,13 +84,20 @@ class Learner(ABC):
 
 
 def train_everywhere(
-    task: Task, learners: Sequence[Learner], arms: Sequence[Arm], halves: int, metadata: dict[str, Any]
+    task: Task,
+    learners: Sequence[Learner],
+    arms: Sequence[Arm],
+    halves: int,
+    metadata: dict[str, Any],
+    repeats: int | None = None,
 ) -> Outcome:
     """The outcome of arms, each a learner with the seed `arm.init`, in all folds and the first `halves` split halves.
 
-    halves: of an arm's first seed; the other seeds of the same kind of arm get the same results there.
+    halves: of an arm's first seed; the other seeds of the same kind of arm get the same results there. repeats: of the
+    folds, of which the first so many are used; None: all.
     """
-    inputs, folds = task.inputs, task.inputs.folds
+    inputs = task.inputs
+    folds = [fold for fold in inputs.folds if repeats is None or fold.repeat < repeats]
     pairs = inputs.split_halves[:halves]
     seed = task.settings.seed
     fit_jobs: list[Job] = [
@@ -122,7 +129,7 @@ def train_everywhere(
     by_kind = {arms[index].arm: own for index, own in zip(firsts, hits, strict=True)}
     per_arm = [fits[start : start + len(folds)] for start in range(0, len(fits), len(folds))]
     predictions = [
-        replace(_arm_predictions(task, arm, own), split_half_hits=by_kind[arm.arm])
+        replace(_arm_predictions(task, arm, folds, own), split_half_hits=by_kind[arm.arm])
         for arm, own in zip(arms, per_arm, strict=True)
     ]
     costs = np.array([result["costs"][0] for result in fits])
@@ -184,8 +191,10 @@ def array_digest(array: np.ndarray) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _arm_predictions(task: Task, arm: Arm, fits: Sequence[Mapping[str, np.ndarray]]) -> ArmPredictions:
-    folds, tested = task.inputs.folds, task.inputs.tested
+def _arm_predictions(
+    task: Task, arm: Arm, folds: Sequence[Fold], fits: Sequence[Mapping[str, np.ndarray]]
+) -> ArmPredictions:
+    tested = task.inputs.tested
     shape = (max(fold.repeat for fold in folds) + 1, len(tested))
     own = ArmPredictions(
         arm,

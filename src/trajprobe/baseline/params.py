@@ -6,7 +6,9 @@ from pydantic import Field
 
 from trajprobe.core.schema import NonNegative, Number, Positive, Section, Seed, Some
 
-BaselineName = Literal["kinematics", "static", "shuffled", "reversed", "dtw", "multirocket", "cnn3d"]
+BaselineName = Literal[
+    "kinematics", "static", "shuffled", "reversed", "dtw", "multirocket", "cnn3d", "finetune"
+]
 
 
 class KinematicsParams(Section):
@@ -30,12 +32,20 @@ class MultirocketParams(Section):
     kernels: Annotated[int, Field(ge=84, le=100_000)]
 
 
+HOW_OFTEN = {
+    "seeds",
+    "repeats",
+    "split_halves",
+}  # keys of TrainingParams that decide how often, not what, is trained
+
+
 class TrainingParams(Section):
     """What networks that are trained end to end share.
 
     epochs: at most. batch: clips in a step. rate: the highest learning rate; decay: of the weights, relative to it.
-    seeds: trainings that differ in initialisation and order of the clips. split_halves: of those of the probe, in how
-    many the whole training is repeated; 0 leaves the effect of other training items out of the interval.
+    seeds: trainings that differ in initialisation and order of the clips. repeats: of the probe's folds, in the first
+    how many it is trained. split_halves: of those of the probe, in how many the whole training is repeated; 0 leaves
+    the effect of other training items out of the interval.
     """
 
     epochs: Annotated[int, Field(ge=1, le=100_000)]
@@ -43,6 +53,7 @@ class TrainingParams(Section):
     rate: NonNegative
     decay: NonNegative
     seeds: Some
+    repeats: Some
     split_halves: Annotated[int, Field(ge=0, le=1000)]
 
 
@@ -62,4 +73,5 @@ class BaselineParams(Section):
     dtw: DtwParams
     multirocket: MultirocketParams
     cnn3d: Cnn3dParams
+    finetune: TrainingParams
     seed: Seed

@@ -8,7 +8,7 @@ from trajprobe.artifacts.predictions import Predictions, write_predictions
 from trajprobe.artifacts.trajectories import items_digest, read_items
 from trajprobe.baseline.costs import write_costs
 from trajprobe.baseline.params import BaselineName, BaselineParams
-from trajprobe.baseline.task import Outcome, Task
+from trajprobe.baseline.task import NEED_PATHS, NO_PATHS, Outcome, Task, left_out
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.parallel import worker_count
@@ -30,7 +30,8 @@ def run(
 ) -> str:
     """Train the alternative `name` on the folds of the probe and write its predictions and costs; returns a message.
 
-    encoder: that of the alternatives which have one. Raises UserError if something that it needs is missing, or if the
+    encoder: that of the alternatives which have one. An alternative that needs paths is left out, without arms, where
+    the items are clips without them. Raises UserError if something that it needs is missing, or if the
     items do not suffice for the folds.
     """
     train = _alternative(name)
@@ -48,7 +49,7 @@ def run(
         batch=batch,
         workers=worker_count(workers),
     )
-    outcome = train(task)
+    outcome = left_out(task) if name in NEED_PATHS and not items.has_paths else train(task)
     tested = inputs.tested
     write_predictions(
         paths.predictions(name),
@@ -60,11 +61,18 @@ def run(
             items=digest,
             l2_grid=(probe.l2_grid.low, probe.l2_grid.high),
             arms=outcome.arms,
-            features={"items": digest, "baseline": name, **outcome.metadata},
+            features={
+                "items": digest,
+                "baseline": name,
+                "parameters": outcome.measured.parameters,
+                **outcome.metadata,
+            },
             split_half_counts=outcome.split_half_counts,
         ),
     )
     costs = write_costs(name, outcome.measured)
+    if not outcome.arms:
+        return f"{name} is left out: {NO_PATHS}"
     # Of the first arm, because arms may be trained from different starts.
     accuracy = float((outcome.arms[0].predicted == inputs.y[tested]).mean())
     return (
@@ -99,4 +107,8 @@ def _alternative(name: str) -> Callable[[Task], Outcome]:
             from trajprobe.baseline.cnn3d import train_cnn3d
 
             return train_cnn3d
+        case "finetune":
+            from trajprobe.baseline.finetune import finetune_encoder
+
+            return finetune_encoder
     raise UserError(f"baseline: no alternative {name!r}; {nearest(name, list(get_args(BaselineName)))}")

@@ -23,6 +23,8 @@ from trajprobe.extract.params import ExtractParams
 from trajprobe.probe.inputs import ProbeInputs
 
 BASELINE = "baseline"  # stands for an arm that is neither an encoder's nor a control's
+NO_PATHS = "it needs trajectories, and the items of this source are clips without them"
+NEED_PATHS = ("kinematics", "dtw", "multirocket")  # left out if the items are clips without trajectories
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,7 @@ class Task:
         return np.unique(np.asarray(self.items.groups, dtype=object), return_inverse=True)[1]
 
     def paths(self) -> TrajectorySet:
-        """The paths. Raises UserError, with the remedy, if the items are clips without paths."""
-        if not self.items.has_paths:
-            raise UserError(
-                f"baselines: {self.name} needs trajectories, and the items of this source are clips without them; "
-                "leave it out, e.g. with -S 'baselines=[]', or take cnn3d"
-            )
+        """The paths, which the items have (see `NEED_PATHS`)."""
         return read_trajectories(paths.TRAJECTORIES)
 
     def clips(self) -> Clips:
@@ -78,6 +75,14 @@ class Outcome:
     split_half_counts: np.ndarray
     measured: Measured
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def left_out(task: Task) -> Outcome:
+    """No arms and no costs, for an alternative that these items do not allow."""
+    nothing = Measured(
+        training_seconds=0.0, inference_seconds=0.0, parameters=0, bytes=0, trainings=0, device="none"
+    )
+    return Outcome([], np.zeros((0, 2, task.n_classes), int), nothing, {"left_out": NO_PATHS})
 
 
 def require(name: str, extra: str, *modules: str) -> None:

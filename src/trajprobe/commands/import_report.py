@@ -43,7 +43,10 @@ def describe_import(
 
 def _describe_clips(trajectories: TrajectorySet) -> list[str]:
     if not trajectories.points:
-        return ["clips: shown as they are, resized; no trajectories, so there is no control `coordinates`"]
+        return [
+            "clips: shown as they are, resized; no trajectories, so there is no control `coordinates`, and no "
+            "alternatives that need paths"
+        ]
     return [
         "clips: shown as they are, resized; the trajectories are the control `coordinates` only (--draw draws them and "
         "leaves the clips out)"

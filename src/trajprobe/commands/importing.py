@@ -107,8 +107,6 @@ def _import(
         dvc_add([temporary / target for target in names], "nothing was imported")
     warnings = foresee(trajectories, params)
     run = f"  dvc exp run -n {name} -S source={name}"
-    if not trajectories.points:
-        run += " -S 'baselines=[]'"  # the default, kinematics, is of paths
     return "\n".join([*lines, *warnings, "", "Next:", f"  git add {folder}", run])
 
 

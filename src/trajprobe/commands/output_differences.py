@@ -59,7 +59,9 @@ def _predictions(old: Path, new: Path) -> Difference:
         return Difference(False, "other arms or folds")
     changed = sum(int((one.predicted != other.predicted).sum()) for one, other in pairs)
     total = sum(one.predicted.size for one, _ in pairs)
-    apart = max(float(np.abs(one.probability - other.probability).max()) for one, other in pairs)
+    apart = max(
+        (float(np.abs(one.probability - other.probability).max()) for one, other in pairs), default=0.0
+    )
     close = changed <= CLOSE_PREDICTIONS * total
     return Difference(
         close, f"{changed} of {total} predictions changed; probabilities differ by up to {apart:.1e}"

@@ -20,6 +20,7 @@ from trajprobe.artifacts.comparisons import (
 from trajprobe.artifacts.features import read_features_metadata
 from trajprobe.artifacts.formatting import counted, percent, points, points_range
 from trajprobe.artifacts.metrics import read_summary
+from trajprobe.baseline.costs import read_costs
 from trajprobe.commands.listing import console
 from trajprobe.core import paths
 from trajprobe.core.machine import differences, environment
@@ -49,6 +50,10 @@ def run() -> None:
             out.print(f"Warning for {comparison.encoder}: {comparison.warning}")
     if sum(map(len, arms.encoders.values())) > 1:
         out.print(BEST_OF)
+    for name in dict.fromkeys(row.name for row in ladder):
+        if costs := read_costs(name):
+            seconds, each = costs.training_seconds, 1000 * costs.inference_seconds
+            out.print(f"{name} took {seconds:.2g} s to train and {each:.2g} ms an item ({costs.device}).")
     for comparison in arms.headlines:
         then = read_features_metadata(paths.features(comparison.encoder)).get("environment")
         if then and (other := differences(then, environment(then.get("device", "cpu")))):
@@ -74,8 +79,10 @@ def arms_table(arms: Arms, chance: float, ladder: Sequence[LadderRow] = ()) -> I
     for control in arms.controls:
         yield (control.encoder, *_scores(control), "", "")
     for row in ladder:
-        if row.arm == "baseline":
-            yield (row.name, percent(row.accuracy.value), _range(row.accuracy), "", "", "", "")
+        if row.name not in arms.encoders and row.arm != "control":
+            name = row.name if row.arm == "baseline" else f"{row.name}, {row.arm}"
+            mark = "contaminated" if row.contaminated else ""
+            yield (name, percent(row.accuracy.value), _range(row.accuracy), "", "", "", mark)
     yield ("chance", percent(chance), "", "", "", "", "")
 
 

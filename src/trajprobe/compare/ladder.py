@@ -14,6 +14,7 @@ import numpy as np
 
 from trajprobe.artifacts.formatting import bare, percent, points_range
 from trajprobe.artifacts.predictions import ArmPredictions
+from trajprobe.artifacts.seen_items import held_out_seen
 from trajprobe.compare.best_set import tied_for_best
 from trajprobe.compare.checks import HASH_NOISE
 from trajprobe.compare.classical_tests import holm
@@ -23,6 +24,7 @@ from trajprobe.compare.random_effects import MeanEstimate, p_value_greater
 from trajprobe.compare.scores import wilson_interval
 
 REARRANGED = ("static", "shuffled", "reversed")  # the encoder itself, on other frames
+SMALLER = 2.0  # times fewer parameters, from which it is said
 NAMES = {  # as the sentence calls them
     "coordinates": "the resampled coordinates",
     "kinematics": "kinematic features",
@@ -31,6 +33,7 @@ NAMES = {  # as the sentence calls them
     "dtw": "dynamic time warping",
     "multirocket": "MultiRocket",
     "cnn3d": "a small 3-D CNN trained from scratch",
+    "finetune": "the encoder fine-tuned end to end",
 }
 
 
@@ -38,7 +41,8 @@ NAMES = {  # as the sentence calls them
 class Rung:
     """One way to classify the items. arms: one for each seed. difference: from the headline; None of itself.
 
-    p_holm: of no difference, corrected over the other rungs.
+    p_holm: of no difference, corrected over the other rungs. contaminated: it contains a pretraining that saw held-out
+    items. parameters: numbers that it keeps; None where they were not counted.
     """
 
     name: str
@@ -47,6 +51,8 @@ class Rung:
     difference: MeanEstimate | None
     p_holm: float
     tied: bool
+    contaminated: bool
+    parameters: int | None
 
     @property
     def arm(self) -> str:
@@ -68,7 +74,16 @@ def compare_rungs(
     adjusted = holm([gain_interval(each, confidence)[2] for each in differences])
     tied = tied_for_best(_p_less(paired, [arms for _, arms in everyone]), confidence)
     rungs = [
-        Rung(name, arms, paired.accuracy(arms), difference, p_holm, bool(is_tied))
+        Rung(
+            name,
+            arms,
+            paired.accuracy(arms),
+            difference,
+            p_holm,
+            bool(is_tied),
+            _contaminated(paired, name, arms),
+            _parameters(paired, name),
+        )
         for (name, arms), difference, p_holm, is_tied in zip(
             everyone, [None, *differences], [1.0, *adjusted], tied, strict=True
         )
@@ -83,8 +98,25 @@ def _rungs(paired: PairedPredictions, headline: str) -> list[tuple[str, Sequence
         *((name, [contrast.pretrained]) for name, contrast in contrasts),
         *((name, contrast.random) for name, contrast in contrasts),
         *((name, [arm]) for name, arm in paired.controls.items() if name != HASH_NOISE),
-        *paired.alternatives.items(),
+        *(
+            (name, [arm for arm in arms if arm.arm.arm == kind])
+            for name, arms in paired.alternatives.items()
+            for kind in dict.fromkeys(arm.arm.arm for arm in arms)
+        ),
     ]
+
+
+def _contaminated(paired: PairedPredictions, name: str, arms: Sequence[ArmPredictions]) -> bool:
+    """Whether a rung with a pretrained encoder has one that saw held-out items."""
+    encoder = paired.alternative_features.get(name, {}).get("encoder", name)
+    return arms[0].arm.arm != "random" and held_out_seen(paired.features.get(encoder, {}))[1] > 0
+
+
+def _parameters(paired: PairedPredictions, name: str) -> int | None:
+    """How many numbers a rung keeps, of an encoder without its probe; None where nothing counted them."""
+    if name in paired.features:
+        return paired.features[name].get("provenance", {}).get("parameters")
+    return paired.alternative_features.get(name, {}).get("parameters")
 
 
 def _p_less(paired: PairedPredictions, arms: Sequence[Sequence[ArmPredictions]]) -> np.ndarray:
@@ -111,6 +143,8 @@ def ladder_rows(
             "accuracy_ci_low": low,
             "accuracy_ci_high": high,
             "tied": int(rung.tied),
+            "contaminated": int(rung.contaminated),
+            "parameters": rung.parameters,
         }
         if rung.difference is not None:
             low, high, p_value = gain_interval(rung.difference, confidence)
@@ -124,35 +158,37 @@ def ladder_rows(
         yield row
 
 
-def worth_using(rungs: Sequence[Rung], confidence: float, contaminated: bool) -> str:
+def worth_using(rungs: Sequence[Rung], confidence: float) -> str:
     """The answer to "is it worth it?" in one sentence, from the ladder of `climb`; empty if there is none.
 
-    contaminated: the pretraining saw items that are held out, so that nothing may be said in favour of the encoder.
+    Nothing is said in favour of a rung that is contaminated.
     """
     headline, *others = rungs
     simpler = [rung for rung in others if rung.arm in ("control", "baseline") and rung.name not in REARRANGED]
+    tuned = [rung for rung in others if rung.name == "finetune" and rung.arm == "pretrained"]
     if not simpler:
         return ""
     better = [
         rung
-        for rung in simpler
+        for rung in [*simpler, *tuned]
         if rung.difference is not None and rung.difference.mean > 0 and rung.p_holm < 1 - confidence
+        if not rung.contaminated
     ]
     if better:
         best = better[0]
         return (
-            f"But {NAMES.get(best.name, best.name)} alone {_verb(best)} better "
-            f"({percent(best.accuracy.mean)}, {_difference(best, confidence)}): use "
+            f"But {NAMES.get(best.name, best.name)}{'' if best in tuned else ' alone'} {_verb(best)} better "
+            f"({percent(best.accuracy.mean)}, {_difference(best, confidence)}{_smaller(best, headline)}): use "
             f"{'those' if _verb(best) == 'do' else 'that'}."
         )
-    if contaminated:
+    if headline.contaminated:
         return ""
     equal = [rung for rung in simpler if rung.tied and headline.tied]
     if equal:
         best = equal[0]
         return (
             f"{_capital(NAMES.get(best.name, best.name))} {_verb(best)} not differ significantly from it "
-            f"({percent(best.accuracy.mean)}, {_difference(best, confidence)})."
+            f"({percent(best.accuracy.mean)}, {_difference(best, confidence)}{_smaller(best, headline)})."
         )
     if not headline.tied:
         names = ", ".join(f"{rung.name} ({rung.arm})" for rung in others if rung.tied)
@@ -170,6 +206,14 @@ def _verb(rung: Rung) -> str:
 
 def _named(rung: Rung) -> str:
     return f"{NAMES.get(rung.name, rung.name)} ({percent(rung.accuracy.mean)})"
+
+
+def _smaller(rung: Rung, headline: Rung) -> str:
+    """How much less a rung keeps than the headline, where both were counted and it is less than half."""
+    if not rung.parameters or not headline.parameters or headline.parameters < SMALLER * rung.parameters:
+        return ""
+    ratio = float(f"{headline.parameters / rung.parameters:.2g}")
+    return f"; 1/{ratio:,.0f} of the parameters"
 
 
 def _difference(rung: Rung, confidence: float) -> str:

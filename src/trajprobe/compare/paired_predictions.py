@@ -45,8 +45,9 @@ class PairedPredictions:
     y: (N,) integers into `classes`; groups: (N,) integers 0..G-1; contrasts: by encoder, its headline first; controls:
     by name. l2_grid: both ends of the probe's grid. split_half_counts: (B, 2, K) items of each class that are tested in
     each half of B split halves. features: metadata of each encoder's features. alternatives: by name, an arm for each
-    seed. score: what `accuracy` and `difference` are of. Split halves tell of accuracy alone, so with another score the
-    errors leave the training items out, and `minimum_error`, which is of things that happen or not, does not apply.
+    seed. alternative_features: metadata of each. score: what `accuracy` and `difference` are of. Split halves tell of
+    accuracy alone, so with another score the errors leave the training items out, and `minimum_error`, which is of
+    things that happen or not, does not apply.
     """
 
     y: np.ndarray
@@ -58,6 +59,7 @@ class PairedPredictions:
     split_half_counts: np.ndarray
     features: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     alternatives: Mapping[str, list[ArmPredictions]] = field(default_factory=dict)
+    alternative_features: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     score: Score = "accuracy"
 
     @property
@@ -156,13 +158,13 @@ def pair_predictions(
 ) -> PairedPredictions:
     """Bring the files together: `files` by encoder, and the controls under their name; `alternatives` by theirs.
 
-    An alternative may have results in fewer split halves, which are the first of the same. Raises UserError if two
+    An alternative may have results in fewer repeats or split halves, the first of the same. Raises UserError if two
     files disagree on items, labels, groups, folds or split halves, or an encoder lacks an arm.
     """
     first_name, first = next(iter(files.items()))
     alternatives = alternatives or {}
     for name, other in {**files, **alternatives}.items():
-        if what := _differing(first, other, fewer_halves=name in alternatives):
+        if what := _differing(first, other, fewer=name in alternatives):
             raise UserError(
                 f"data/predictions: {name} and {first_name} were probed with different {what}, so their arms "
                 "cannot be compared; run `dvc repro`, which updates all predictions"
@@ -175,6 +177,7 @@ def pair_predictions(
         contrasts={encoder: contrasts_of(encoder, files[encoder].arms) for encoder in encoders},
         controls={each.arm.encoder: each for each in files[paths.CONTROLS].arms},
         alternatives={name: other.arms for name, other in alternatives.items()},
+        alternative_features={name: other.features for name, other in alternatives.items()},
         l2_grid=first.l2_grid,
         split_half_counts=first.split_half_counts,
         features={encoder: files[encoder].features for encoder in encoders},
@@ -188,7 +191,7 @@ def pair_any(files: Mapping[str, Predictions], score: Score = "accuracy") -> Pai
     """
     first_name, first = next(iter(files.items()))
     for name, other in files.items():
-        if what := _differing(first, other, fewer_halves=True):
+        if what := _differing(first, other, fewer=True):
             sizes = f" ({len(other.y)} and {len(first.y)} held out)" if what == "items" else ""
             raise UserError(
                 f"{name} and {first_name} were probed with different {what}{sizes}, so they cannot be compared; take "
@@ -206,20 +209,22 @@ def pair_any(files: Mapping[str, Predictions], score: Score = "accuracy") -> Pai
     )
 
 
-def _differing(one: Predictions, other: Predictions, fewer_halves: bool) -> str | None:
+def _differing(one: Predictions, other: Predictions, fewer: bool) -> str | None:
     """What the two do not have in common; None if arms of both can be compared.
 
-    fewer_halves: whether one may have results in the first split halves of the other alone.
+    fewer: whether one may have results in the first repeats and split halves of the other alone.
     """
     halves = one.split_half_counts, other.split_half_counts
-    if fewer_halves:
-        count = min(map(len, halves))
+    folds = [arm.fold for arm in (*one.arms, *other.arms)]
+    if fewer:
+        count, repeats = min(map(len, halves)), min(map(len, folds), default=0)
         halves = halves[0][:count], halves[1][:count]
+        folds = [fold[:repeats] for fold in folds]
     same = {
         "items": other.items == one.items and other.item_ids == one.item_ids,
         "labels": other.classes == one.classes and np.array_equal(other.y, one.y),
         "groups": other.groups == one.groups,
-        "folds": all(np.array_equal(arm.fold, one.arms[0].fold) for arm in other.arms),
+        "folds": all(np.array_equal(fold, folds[0]) for fold in folds),
         "split halves": np.array_equal(*halves),
     }
     return next((what for what, agreed in same.items() if not agreed), None)

@@ -31,13 +31,13 @@ def run(settings: CompareParams, encoders: Sequence[str], baselines: Sequence[st
     """
     paired = pair_predictions(
         {name: read_predictions(paths.predictions(name)) for name in (*encoders, paths.CONTROLS)},
-        {name: read_predictions(paths.predictions(name)) for name in baselines},
+        {name: own for name in baselines if (own := read_predictions(paths.predictions(name))).arms},
     )
     refuse_leakage(paired)
     judged = judge(paired, settings)
     headline = judged[encoders[0]][0]
     rungs = climb(paired, encoders[0], settings.confidence)
-    worth = worth_using(rungs, settings.confidence, headline.verdict.contaminated)
+    worth = worth_using(rungs, settings.confidence)
     sentence = f"{headline.verdict.sentence} {worth}".strip()
     write_summary(paths.SUMMARY, tables.summarise(paired, encoders[0], headline, weights, sentence))
     write_table(paths.LADDER, LADDER_COLUMNS, ladder_rows(paired, rungs, settings.confidence))

@@ -1,15 +1,16 @@
 """All figures of the report as files, named after what they show and the encoder."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from trajprobe.artifacts.analyses import Analyses
-from trajprobe.artifacts.comparisons import Arms, Bins
+from trajprobe.artifacts.comparisons import Arms, Bins, LadderRow
 from trajprobe.plot.arms_figure import draw_arms
 from trajprobe.plot.confusion_figure import draw_confusion
 from trajprobe.plot.label_figure import draw_efficiency
+from trajprobe.plot.ladder_figure import draw_ladder
 from trajprobe.plot.layers_figure import draw_layers
 from trajprobe.plot.outcomes import Outcomes
 from trajprobe.plot.reliability_figure import draw_reliability
@@ -24,6 +25,7 @@ class ReportFigures:
     """
 
     arms: Picture
+    ladder: Picture
     confusions: Mapping[str, Picture]
     reliability: Mapping[str, Picture]
     layers: Mapping[str, Picture]
@@ -36,11 +38,13 @@ def write_figures(
     outcomes: Mapping[str, Outcomes],
     bins: Mapping[str, Bins],
     analyses: Mapping[str, Analyses],
+    ladder: Sequence[LadderRow],
     chance: float,
     rope: float,
 ) -> ReportFigures:
     """Draw all figures into `folder`. outcomes, bins, analyses: by encoder. chance, rope: fractions."""
     overview = save(partial(draw_arms, arms, chance, rope), folder / "arms.png")
+    climb = save(partial(draw_ladder, ladder, chance), folder / "ladder.png")
     confusions: dict[str, Picture] = {}
     reliability: dict[str, Picture] = {}
     layers: dict[str, Picture] = {}
@@ -58,4 +62,4 @@ def write_figures(
             efficiency[name] = save(
                 partial(draw_efficiency, few, chance, rope), folder / f"labels-{name}.png"
             )
-    return ReportFigures(overview, confusions, reliability, layers, efficiency)
+    return ReportFigures(overview, climb, confusions, reliability, layers, efficiency)
