@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from trajprobe.commands.command_groups import cache_app, study_app
 from trajprobe.commands.environment import check_device
 from trajprobe.commands.import_app import import_app
 from trajprobe.core.terminal import escape_controls
@@ -17,6 +18,8 @@ PEOPLE = "For you"
 
 tools = typer.Typer()
 tools.add_typer(import_app, rich_help_panel=PEOPLE)
+tools.add_typer(study_app, name="study", rich_help_panel=PEOPLE)
+tools.add_typer(cache_app, name="cache", rich_help_panel=PEOPLE)
 Device = Annotated[
     str | None,
     typer.Option(
@@ -275,75 +278,6 @@ def verify() -> None:
     from trajprobe.commands import verify as command
 
     command.run()
-
-
-cache_app = typer.Typer(help="What TRAJPROBE_CACHE holds: finished shards of features, and downloads.")
-tools.add_typer(cache_app, name="cache", rich_help_panel=PEOPLE)
-
-
-@cache_app.callback(invoke_without_command=True)
-def cache(context: typer.Context) -> None:
-    """What TRAJPROBE_CACHE holds: finished shards of features, and downloads. Without a command: lists it."""
-    if context.invoked_subcommand is None:
-        from trajprobe.commands import cached
-
-        cached.show_cache()
-
-
-@cache_app.command(name="verify")
-def cache_verify() -> None:
-    """Read every shard and every download, and compare their digests."""
-    from trajprobe.commands import cached
-
-    _say(cached.verify_cache())
-
-
-@cache_app.command(name="prune")
-def cache_prune(
-    limit: Annotated[
-        float | None,
-        typer.Option(min=0, help="Gigabytes of shards to keep; TRAJPROBE_CACHE_LIMIT if left out."),
-    ] = None,
-    downloads: Annotated[bool, typer.Option("--downloads", help="Also remove all downloads.")] = False,
-    damaged: Annotated[bool, typer.Option("--damaged", help="Also remove what is damaged.")] = False,
-) -> None:
-    """Remove the least recently used shards beyond the limit. Everything can be made or fetched again."""
-    from trajprobe.commands import cached
-
-    _say(cached.prune_cache(limit, downloads, damaged))
-
-
-study_app = typer.Typer(no_args_is_help=True, help="Several experiments that together answer a question.")
-tools.add_typer(study_app, name="study", rich_help_panel=PEOPLE)
-StudyFile = Annotated[
-    Path, typer.Argument(help="A studies/NAME.yaml: a question, and experiments with overrides.")
-]
-
-
-@study_app.command(name="run")
-def study_run(
-    file: StudyFile,
-    only: Annotated[
-        list[str] | None, typer.Argument(metavar="[EXPERIMENT]...", help="Of its experiments, only these.")
-    ] = None,
-) -> None:
-    """Run the experiments that have no result on this commit yet, one after the other."""
-    from trajprobe.commands import study
-
-    _say(study.run(file, only or ()))
-
-
-@study_app.command(name="show")
-def study_show(
-    file: StudyFile,
-    page: Annotated[
-        Path | None, typer.Option(help="Write the same as a page (.html) that opens offline.")
-    ] = None,
-) -> None:
-    """All experiments as one table (gain, interval, verdict), and what can and cannot be concluded from each."""
-    from trajprobe.commands import study
-
-    study.show_study(file, page)
 
 
 def _say(message: str | None) -> None:

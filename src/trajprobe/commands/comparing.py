@@ -8,6 +8,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from rich.table import Table
@@ -28,6 +29,7 @@ from trajprobe.core.schema import nearest
 Format = Literal["table", "md", "csv", "json"]
 CONTROLS = ("coordinates", "pixels", "random_projection", "hash_noise")
 ARMS = ("pretrained", "random")
+FINETUNE = "finetune"  # the alternative with both arms
 SCORES: dict[Score, str] = {"accuracy": "accuracy", "brier": "1 − Brier score / 2", "p_true": "p(true class)"}
 
 
@@ -98,12 +100,13 @@ def _named(revision: Revision) -> list[str]:
 def _arms(
     where: str, revision: Revision, name: str, arm: str
 ) -> tuple[Predictions, Sequence[ArmPredictions]]:
-    """arm: pretrained or random of an encoder; empty for what has one arm, and for pretrained."""
+    """arm: pretrained or random of an encoder or of `finetune`; empty for what has one arm, and for pretrained."""
     is_encoder = name in revision.params["encoders"]
     if name not in _named(revision):
         raise UserError(f"{where}: {name!r} is not in params.yaml; {nearest(name, _named(revision))}")
-    if arm and (arm not in ARMS or not is_encoder):
-        expected = f"{name}/pretrained or {name}/random" if is_encoder else f"{name}, which has one arm"
+    two_arms = is_encoder or name == FINETUNE
+    if arm and (arm not in ARMS or not two_arms):
+        expected = f"{name}/pretrained or {name}/random" if two_arms else f"{name}, which has one arm"
         raise UserError(f"{where}: expected {expected}, got {name}/{arm}")
     if name in CONTROLS:
         predictions = revision.predictions(paths.CONTROLS)
@@ -112,10 +115,16 @@ def _arms(
             raise UserError(
                 f"{where}: there is no control {name}, as the items are clips without trajectories"
             )
-        return predictions, arms
+        return replace(predictions, features={}), arms
     predictions = revision.predictions(name)
+    if not predictions.arms:
+        raise UserError(f"{where}: {name} has no results, as the items are clips without trajectories")
     if not is_encoder:
-        return predictions, predictions.arms
+        if "encoder" in predictions.features:  # what its pretraining saw is said in the encoder's own file
+            encoder = revision.predictions(predictions.features["encoder"]).features
+            predictions = replace(predictions, features={**encoder, **predictions.features})
+        wanted = [each for each in predictions.arms if not two_arms or each.arm.arm == (arm or ARMS[0])]
+        return predictions, wanted
     contrast = contrasts_of(name, predictions.arms)[0]
     return predictions, contrast.random if arm == "random" else [contrast.pretrained]
 

@@ -114,9 +114,8 @@ def _contaminated(paired: PairedPredictions, name: str, arms: Sequence[ArmPredic
 
 def _parameters(paired: PairedPredictions, name: str) -> int | None:
     """How many numbers a rung keeps, of an encoder without its probe; None where nothing counted them."""
-    if name in paired.features:
-        return paired.features[name].get("provenance", {}).get("parameters")
-    return paired.alternative_features.get(name, {}).get("parameters")
+    known = paired.features.get(name) or paired.alternative_features.get(name, {})
+    return known.get("parameters", known.get("provenance", {}).get("parameters"))
 
 
 def _p_less(paired: PairedPredictions, arms: Sequence[Sequence[ArmPredictions]]) -> np.ndarray:

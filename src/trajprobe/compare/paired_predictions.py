@@ -205,6 +205,7 @@ def pair_any(files: Mapping[str, Predictions], score: Score = "accuracy") -> Pai
         controls={},
         l2_grid=first.l2_grid,
         split_half_counts=max((each.split_half_counts for each in files.values()), key=len),
+        features={name: each.features for name, each in files.items()},
         score=score,
     )
 
