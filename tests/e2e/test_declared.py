@@ -28,6 +28,7 @@ HARMLESS = (
     "trajprobe.cli",
     "trajprobe.commands",
     "trajprobe.commands.app",
+    "trajprobe.commands.command_groups",
     "trajprobe.commands.import_app",
     "trajprobe.commands.environment",
     "trajprobe.params",
