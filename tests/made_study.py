@@ -112,8 +112,7 @@ def make_study(
         target = folder / f"data/predictions/{name}.parquet"
         features = {
             "card": _card(name),
-            "provenance": PROVENANCE,
-            "parameters": 188,  # of an alternative
+            **({"parameters": 188} if name == "kinematics" else {"provenance": PROVENANCE}),
             "layers": [place[0] for place in places],
             "poolings": [place[1] for place in places],
             "order": {

@@ -89,3 +89,24 @@ def test_a_killed_worker_is_one_line() -> None:
 def test_no_room_for_the_arrays_of_workers_is_one_line() -> None:
     with pytest.raises(UserError, match="do not fit into shared memory and the temporary folder"):
         list(parallel_map(no_room, range(3), 2))
+
+
+GROWN = """
+import os, time
+import numpy as np
+from trajprobe.core.parallel import parallel_map
+def hold(megabytes):
+    import builtins
+    builtins.held = np.ones(megabytes * 2**17)
+    time.sleep(0.5)
+    return os.getpid()
+small = set(parallel_map(hold, [1] * 4, 2))
+time.sleep(1.1)  # loky looks at the memory of a worker once a second
+large = set(parallel_map(hold, [320, 320, 1, 1, 1, 1], 2))
+assert large == small, (large, small)
+"""
+
+
+def test_a_worker_that_grows_is_kept() -> None:
+    """As one does that loads torch. loky warns if it replaces one, and as an error this would hang."""
+    subprocess.run([sys.executable, "-W", "error", "-c", GROWN], check=True, timeout=60)

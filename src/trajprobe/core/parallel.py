@@ -20,6 +20,7 @@ from threading import Thread
 from typing import TypeVar
 
 from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]
+from joblib.externals.loky import process_executor  # type: ignore[import-untyped]
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from trajprobe.core.errors import UserError
@@ -98,7 +99,12 @@ def _is_full(error: BaseException | None) -> bool:
 
 
 def _end_with(parent: int) -> None:
-    """End this worker when the process `parent` ends, even if it is killed; else it would wait for jobs forever."""
+    """End this worker when the process `parent` ends, even if it is killed; else it would wait for jobs forever.
+
+    Nor does it end by itself: a worker that has loaded torch since its first job looks to loky like one that leaks. It
+    would be replaced, with a warning in a thread of loky's; and where warnings are errors, all jobs then wait forever.
+    """
+    process_executor._MAX_MEMORY_LEAK_SIZE = float("inf")
 
     def watch() -> None:
         while os.getppid() == parent:
