@@ -27,7 +27,7 @@ from trajprobe.core.errors import UserError
 from trajprobe.core.schema import nearest
 
 Format = Literal["table", "md", "csv", "json"]
-CONTROLS = ("coordinates", "pixels", "random_projection", "hash_noise")
+CONTROL_ARMS = ("coordinates", "pixels", "random_projection", "hash_noise")
 ARMS = ("pretrained", "random")
 FINETUNE = "finetune"  # the alternative with both arms
 SCORES: dict[Score, str] = {"accuracy": "accuracy", "brier": "1 − Brier score / 2", "p_true": "p(true class)"}
@@ -94,7 +94,7 @@ def _open(name: str, known: dict[str, Revision]) -> Revision:
 
 
 def _named(revision: Revision) -> list[str]:
-    return [*revision.params["encoders"], *(revision.params.get("baselines") or []), *CONTROLS]
+    return [*revision.params["encoders"], *(revision.params.get("baselines") or []), *CONTROL_ARMS]
 
 
 def _arms(
@@ -108,7 +108,7 @@ def _arms(
     if arm and (arm not in ARMS or not two_arms):
         expected = f"{name}/pretrained or {name}/random" if two_arms else f"{name}, which has one arm"
         raise UserError(f"{where}: expected {expected}, got {name}/{arm}")
-    if name in CONTROLS:
+    if name in CONTROL_ARMS:
         predictions = revision.predictions(paths.CONTROLS)
         arms = [each for each in predictions.arms if each.arm.encoder == name]
         if not arms:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from trajprobe.artifacts.encoder_card import EncoderCard
 from trajprobe.artifacts.formatting import counted
+from trajprobe.commands.comparing import CONTROL_ARMS
 from trajprobe.commands.preview.chosen_items import ChosenItems
 from trajprobe.commands.preview.cost_model import (
     FLOAT,
@@ -30,8 +31,6 @@ from trajprobe.encoders.registry import resolve_device
 from trajprobe.params import Params
 from trajprobe.probe.folds import is_published
 from trajprobe.render.rendering import MOST_THREADS
-
-CONTROLS = 4
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def measure_work(
         drawn=chosen.drawn,
         clip_bytes=stored_bytes(clips),
         controls=controls,
-        control_fits=timed_fits(trajectories, controls.columns // CONTROLS, plan, params.probe),
+        control_fits=timed_fits(trajectories, controls.columns // len(CONTROL_ARMS), plan, params.probe),
         encoders={card.name: encoder_work(card) for card in cards},
         device=resolve_device(options.device).type,
     )
@@ -133,9 +132,9 @@ def stage_costs(work: MeasuredWork, params: Params) -> list[StageCost]:
         ),
         StageCost(
             "probe controls",
-            counted(CONTROLS, "arm"),
-            probe_seconds(plan, work.control_fits, CONTROLS),
-            prediction_bytes(plan, CONTROLS),
+            counted(len(CONTROL_ARMS), "arm"),
+            probe_seconds(plan, work.control_fits, len(CONTROL_ARMS)),
+            prediction_bytes(plan, len(CONTROL_ARMS)),
         ),
     ]
     for name, own in work.encoders.items():
