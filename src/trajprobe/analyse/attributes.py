@@ -13,11 +13,11 @@ acceleration a, whose derivatives are those of the alternative `kinematics` (`ba
 Units are those of the trajectories; logarithms, because sizes have long tails and ridge regression is linear. Steps and
 derivatives are taken within strokes. An attribute that hardly varies between the items is left out.
 
-Both arms are regressed by `ridge`, with the folds of the probe. The score is R^2 = 1 - sum e_i / sum b_i over held-out
-items, e_i the squared error of item i, summed over components, and b_i that of the mean of its training part. It is 0
-for features that say nothing and may be negative. R^2 and the gain, the difference of two, are ratios of means; their
-intervals come from the linearised ratio (Cochran, Sampling Techniques, 1977, section 6.4), over seeds and groups, and
-from the split halves of the probe for the training items. An R^2 depends more on these than an accuracy does: where
+Both arms are regressed by `probe.ridge`, with the folds of the probe. The score is R^2 = 1 - sum e_i / sum b_i over
+held-out items, e_i the squared error of item i, summed over components, and b_i that of the mean of its training part.
+It is 0 for features that say nothing and may be negative. R^2 and the gain, the difference of two, are ratios of means;
+their intervals come from the linearised ratio (Cochran, Sampling Techniques, 1977, section 6.4), over seeds and groups,
+and from the split halves of the probe for the training items. An R^2 depends more on these than an accuracy does: where
 items are few, intervals of 95 % would cover in 71 to 75 % without the halves, and 87 to 88 % with them
 (benchmarks/calibration.md).
 
@@ -32,12 +32,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from trajprobe.analyse.harness import Harness, mean_interval
-from trajprobe.analyse.ridge import predict_ridge, predict_split
 from trajprobe.artifacts.analyses import AttributeGain
 from trajprobe.baseline.derivatives import motion_within, step_vectors, stroke_parts, weighted_quantiles
+from trajprobe.compare.random_effects import ratio_scores
 from trajprobe.core.schema import Interval
 from trajprobe.probe.folds import Fold
 from trajprobe.probe.held_out import Half, HalfPair
+from trajprobe.probe.ridge import predict_ridge, predict_split
 
 VARIES = 1e-3  # standard deviation between items, below which an attribute is left out: 0.1 % of a large size
 
@@ -172,15 +173,3 @@ def _squared_errors(
     jobs = [(rows, l2, half) for rows, l2 in zip([None, *arms], chosen, strict=True) for half in halves]
     means = np.array(harness.map("attributes in split halves", of_half, jobs))
     return errors, np.moveaxis(means.reshape(1 + len(arms), len(pairs), 2, len(blocks)), 3, 1)
-
-
-def ratio_scores(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """(S, M) scores whose mean is mean(numerator) / mean(denominator), for its interval.
-
-    numerator: (S, M), or (M,) for one seed; denominator: (M,) >= 0. By the first-order expansion of the ratio r around
-    the two means, item i of seed s contributes r + (numerator_si - r denominator_i) / mean(denominator).
-    """
-    numerator = np.atleast_2d(numerator)
-    mean = denominator.mean()
-    ratio = numerator.mean() / mean
-    return np.asarray(ratio + (numerator - ratio * denominator) / mean)

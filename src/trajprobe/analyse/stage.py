@@ -19,6 +19,9 @@ from trajprobe.core.parallel import worker_count
 from trajprobe.probe.inputs import ProbeInputs, load_inputs
 from trajprobe.probe.params import ProbeParams
 
+# Analyses that need classes: left out where labels are numbers to predict.
+OF_CLASSES = ("label_efficiency", "description_length", "selectivity", "knn", "mlp", "attentive", "injection")
+
 
 def run(
     settings: AnalyseParams,
@@ -42,6 +45,9 @@ def run(
     features = read_features(paths.features(encoder))
     inputs = load_inputs(items, features, encoder, probe)
     headline = inputs.arms[0][0]
+    left_out = "" if items.classes else _switched_on(settings)
+    if not items.classes:
+        settings = settings.model_copy(update=dict.fromkeys(OF_CLASSES, False))
     estimators = make_estimators(settings, features, headline)
     arms = inputs.arms_at(headline.layer, headline.pooling)
     if settings.injection and len(arms) - 1 < LEAST_INITS:
@@ -79,7 +85,7 @@ def run(
     analyses = Analyses(
         encoder=encoder,
         n_classes=harness.n_classes,
-        chance=float(np.bincount(tested).max() / len(tested)),
+        chance=float(np.bincount(tested).max() / len(tested)) if items.classes else 0.0,
         seeds=len(harness.arms) - 1,
         confidence=confidence,
         label_efficiency=efficiency,
@@ -93,6 +99,8 @@ def run(
     sections = ("label_efficiency", "description_length", "selectivity", "attributes", "injection")
     done = [name.replace("_", " ") for name in sections if getattr(analyses, name)] + list(estimators)
     message = f"{paths.analyses(encoder)}: {', '.join(done) or 'no analysis is switched on'}"
+    if left_out:
+        message += f"; left out, as they are of classes and labels are numbers: {left_out}"
     if settings.label_efficiency and not efficiency:
         message += (
             "; label efficiency left out: some class has too few groups for the budgets in analyse.labels"
@@ -103,6 +111,11 @@ def run(
             "lower analyse.planted"
         )
     return message
+
+
+def _switched_on(settings: AnalyseParams) -> str:
+    """The analyses of classes that are switched on, in words."""
+    return ", ".join(name.replace("_", " ") for name in OF_CLASSES if getattr(settings, name))
 
 
 def _attributes(harness: Harness, inputs: ProbeInputs, frames: int, window: int) -> list[AttributeGain]:

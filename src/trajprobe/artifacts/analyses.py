@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from trajprobe.core.errors import UserError
 from trajprobe.core.files import write_json
-from trajprobe.core.schema import Interval, Number, PositiveInt, Section, validate
+from trajprobe.core.schema import Interval, NonNegativeInt, Number, PositiveInt, Section, validate
 
 DIGEST = "sha256"  # key of the digest of all other keys
 DIGITS = 6  # after the point: rounding in the last bit of a sum changes no byte of the file
@@ -132,11 +132,12 @@ class Injection(Section):
 class Analyses(Section):
     """All analyses of one encoder, at its headline layer and pooling.
 
-    chance: accuracy of naming the most frequent class always. seeds: random arms. confidence: of every interval.
+    n_classes: 0 if labels are numbers to predict. chance: accuracy of naming the most frequent class always. seeds:
+    random arms. confidence: of every interval.
     """
 
     encoder: str
-    n_classes: PositiveInt
+    n_classes: NonNegativeInt
     chance: Number
     seeds: PositiveInt
     confidence: Number

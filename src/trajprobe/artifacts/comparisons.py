@@ -29,7 +29,9 @@ BEST_OF = (
 
 @dataclass(frozen=True)
 class ArmScores:
-    """One row of arms.csv. ece: expected calibration error."""
+    """One row of arms.csv. ece: expected calibration error. Where numbers are predicted, accuracy is R^2, log_loss the
+    mean absolute error, and ece and macro_f1 are NaN.
+    """
 
     encoder: str
     arm: str
@@ -79,6 +81,11 @@ class Comparison:
     @property
     def random_ece(self) -> float:
         return fmean(arm.ece for arm in self.random)
+
+    @property
+    def random_loss(self) -> float:
+        """Log loss, or the mean absolute error, averaged over the initialisations."""
+        return fmean(arm.log_loss for arm in self.random)
 
     @property
     def random_sd(self) -> float | None:
@@ -163,8 +170,8 @@ def _arm(row: Mapping[str, str]) -> ArmScores:
         layer=row["layer"],
         pooling=row["pooling"],
         accuracy=_interval(row, "accuracy"),
-        ece=float(row["ece"]),
-        macro_f1=float(row["macro_f1"]),
+        ece=float(row["ece"] or "nan"),
+        macro_f1=float(row["macro_f1"] or "nan"),
         log_loss=float(row["log_loss"]),
     )
 

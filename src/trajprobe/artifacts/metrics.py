@@ -4,6 +4,10 @@
 changed for ever. The tables are CSV with a header, and an empty cell where a row has no value in a column. Numbers are
 rounded to six decimals, far below their uncertainty.
 
+Where numbers are predicted there is R^2 in place of accuracy and the mean absolute error, in their unit, in place of
+log loss: the same files have the names of `numeric_name`, lack what only classes have, and are read back as if they had
+not.
+
 `read_summary` and `read_table` return what is in the files; `artifacts/comparisons.py` arranges it for the figures.
 """
 
@@ -68,14 +72,18 @@ CONFUSION_COLUMNS = ("encoder", "arm", "actual", "predicted")
 ORDER_COLUMNS = ("encoder", "arm", "layer", "pooling", *DISORDERS)
 
 
+OF_CLASSES = ("n_classes", "balanced_accuracy", "macro_f1", "ece", "odds_ratio")  # that numbers do not have
+
+
 @dataclass(frozen=True, kw_only=True)
 class Summary:
     """metrics/summary.json: the first encoder at its first layer and pooling, in at most 20 keys.
 
     weights: the arm that accuracy, macro_f1 and log_loss belong to; all other fields are the same for both. All
-    accuracies and gains are fractions. chance: of always naming the most frequent class. p_value: of this checkpoint
-    against the average untrained network; p_draw: of it as one more untrained network; both before Holm's correction.
-    minimum_detectable_gain: found by both tests with a power of 80 %.
+    accuracies and gains are fractions. chance: of always naming the most frequent class. If numbers are predicted,
+    n_classes is 0, macro_f1 None, and the other names are those of `numeric_name` in the file. p_value: of this
+    checkpoint against the average untrained network; p_draw: of it as one more untrained network; both before Holm's
+    correction. minimum_detectable_gain: found by both tests with a power of 80 %.
     """
 
     encoder: str
@@ -84,7 +92,7 @@ class Summary:
     n_classes: int
     chance: float
     accuracy: float
-    macro_f1: float
+    macro_f1: float | None
     log_loss: float
     random_accuracy: float
     gain: float
@@ -102,7 +110,8 @@ class Summary:
 
 def write_summary(path: Path, summary: Summary) -> None:
     """Write the fields in the order above."""
-    write_json(path, {key: rounded(value) for key, value in asdict(summary).items()})
+    content = {key: rounded(value) for key, value in asdict(summary).items()}
+    write_json(path, content if summary.n_classes else _renamed(content))
 
 
 def read_summary(path: Path) -> Summary:
@@ -112,14 +121,41 @@ def read_summary(path: Path) -> Summary:
     except (OSError, ValueError) as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
         raise UserError(f"{path}: {reason}; {RERUN}") from None
+    return summary_of(found, str(path))
+
+
+def summary_of(found: Any, where: str) -> Summary:
+    """The summary in the content of such a file. Raises UserError if it lacks a key. where: named in the message."""
     names = [field.name for field in fields(Summary)]
+    if isinstance(found, dict) and NUMERIC in found:
+        known = {name: found[numeric_name(name)] for name in names if numeric_name(name) in found}
+        found = known | {"n_classes": 0, "macro_f1": None}
     if not isinstance(found, dict) or any(name not in found for name in names):
-        raise UserError(f"{path}: is not a summary of a comparison; {RERUN}")
+        raise UserError(f"{where}: is not a summary of a comparison; {RERUN}")
     return Summary(**{name: found[name] for name in names})
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows under a header. A column that a row lacks stays empty; a key that is no column is a ValueError."""
+NUMERIC = "r2"  # the name by which a file is known to be of numbers
+
+
+def numeric_name(name: str) -> str:
+    """accuracy_ci_low -> r2_ci_low: what a key or a column is called where numbers are predicted."""
+    return name.replace("accuracy", NUMERIC).replace("log_loss", "mean_absolute_error")
+
+
+def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {numeric_name(key): value for key, value in row.items() if key not in OF_CLASSES}
+
+
+def write_table(
+    path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], numeric: bool = False
+) -> None:
+    """Write rows under a header. A column that a row lacks stays empty; a key that is no column is a ValueError.
+
+    numeric: numbers are predicted, so the file has the columns of `numeric_name`.
+    """
+    if numeric:
+        columns, rows = list(_renamed(dict.fromkeys(columns))), map(_renamed, rows)
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
@@ -128,14 +164,25 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """All rows of a table. Raises UserError if the file or one of `columns` is missing."""
+    """All rows of a table. Raises UserError if the file or one of `columns` is missing.
+
+    Of a table of numbers the rows have the names in `columns`, and empty cells in those that only classes have.
+    """
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = csv.DictReader(file)
-            missing = [name for name in columns if name not in (rows.fieldnames or [])]
+            header = rows.fieldnames or []
+            names = {name: name for name in columns}
+            if NUMERIC in header:
+                names = {name: numeric_name(name) for name in columns if name not in OF_CLASSES}
+            missing = [name for name in names.values() if name not in header]
             if missing:
                 raise UserError(f"{path}: columns missing: {', '.join(missing)}; {RERUN}")
-            return list(rows)
+            if NUMERIC not in header:
+                return list(rows)
+            return [
+                dict.fromkeys(columns, "") | {name: row[own] for name, own in names.items()} for row in rows
+            ]
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); {RERUN}") from None
 

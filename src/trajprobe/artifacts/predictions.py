@@ -2,9 +2,10 @@
 
 In memory an arm's predictions are arrays over repeats and items, because each item is held out once a repeat. In the
 file they are one row per item, arm, initialisation, repeat and fold. The file's metadata hold the order of the
-classes, the digest of the item ids (by which a comparison sees whether two files concern the same items), the ends of
-the penalty grid, the metadata of the features, and the results in split halves. Writing the same predictions twice
-gives the same bytes.
+classes (none if labels are numbers to predict, which are then themselves in the columns `label` and `predicted`,
+without probabilities), the digest of the item ids (by which a comparison sees whether two files concern the same
+items), the ends of the penalty grid, the metadata of the features, and the results in split halves. Writing the same
+predictions twice gives the same bytes.
 """
 
 from collections.abc import Mapping
@@ -39,6 +40,15 @@ SCHEMA = pa.schema(
 )
 
 
+NUMERIC_SCHEMA = pa.schema(
+    [
+        pa.field(field.name, pa.float64()) if field.name in ("label", "predicted") else field
+        for field in SCHEMA
+        if field.name != "probability"
+    ]
+)
+
+
 @dataclass(frozen=True)
 class Arm:
     """What was probed. encoder: its name, or the control's; arm: pretrained, random or control; init: the seed's
@@ -58,9 +68,10 @@ class Arm:
 
 @dataclass(frozen=True)
 class ArmPredictions:
-    """One arm's held-out predictions: (R, N) fold, predicted class and chosen l2, (R, N, K) probabilities.
+    """One arm's held-out predictions: (R, N) fold, predicted class or number and chosen l2, (R, N, K) probabilities.
 
-    split_half_hits: (B, 2, K) items of each class that it classifies correctly in each half of B split halves.
+    split_half_hits: (B, 2, K) items of each class that it classifies correctly in each half of B split halves. Of
+    numbers K is 0 in `probability` and 1 in `split_half_hits`, which then is R^2 in the half times its tested items.
     """
 
     arm: Arm
@@ -75,10 +86,10 @@ class ArmPredictions:
 class Predictions:
     """All arms of one file over the same N held-out items; a file without arms has no items.
 
-    y: (N,) integers into `classes`. items: digest of all item ids of the study, held out or not. l2_grid: the
-    weakest and the strongest penalty that was searched. features: the metadata of the features that were probed, with
-    the encoder's card and the provenance of its weights. split_half_counts: (B, 2, K) items of each class that are
-    tested in each half of B split halves.
+    y: (N,) integers into `classes`, or numbers if there are none. items: digest of all item ids of the study, held out
+    or not. l2_grid: the weakest and the strongest penalty that was searched. features: the metadata of the features
+    that were probed, with the encoder's card and the provenance of its weights. split_half_counts: (B, 2, K) items of
+    each class that are tested in each half of B split halves; of numbers K is 1.
     """
 
     item_ids: list[str]
@@ -102,7 +113,8 @@ def write_predictions(path: Path | str, predictions: Predictions) -> None:
         "split_half_counts": predictions.split_half_counts.tolist(),
         "split_half_hits": [arm.split_half_hits.tolist() for arm in predictions.arms],
     }
-    with create_parquet(path, SCHEMA, metadata) as write:
+    schema = SCHEMA if predictions.classes else NUMERIC_SCHEMA
+    with create_parquet(path, schema, metadata) as write:
         for arm in predictions.arms:
             write(_table(predictions, arm))
 
@@ -114,7 +126,9 @@ def _table(predictions: Predictions, own: ArmPredictions) -> pa.Table:
     def name(text: str) -> pa.Array:
         return pa.DictionaryArray.from_arrays(np.zeros(repeats * count, np.int32), [text])
 
-    def class_names(y: np.ndarray) -> pa.Array:
+    def labels(y: np.ndarray) -> pa.Array:
+        if not n_classes:
+            return pa.array(y.astype(np.float64).ravel())
         return pa.DictionaryArray.from_arrays(
             y.astype(np.int32).ravel(), pa.array(predictions.classes, pa.string())
         )
@@ -123,7 +137,7 @@ def _table(predictions: Predictions, own: ArmPredictions) -> pa.Table:
     columns = [
         pa.array(predictions.item_ids * repeats, pa.string()),
         pa.array(predictions.groups * repeats, pa.string()),
-        class_names(np.tile(predictions.y, repeats)),
+        labels(np.tile(predictions.y, repeats)),
         name(own.arm.encoder),
         name(own.arm.arm),
         pa.array(np.full(repeats * count, own.arm.init, np.int32)),
@@ -131,28 +145,32 @@ def _table(predictions: Predictions, own: ArmPredictions) -> pa.Table:
         name(own.arm.pooling),
         pa.array(np.repeat(np.arange(repeats, dtype=np.int32), count)),
         pa.array(own.fold.astype(np.int32).ravel()),
-        class_names(own.predicted),
-        pa.ListArray.from_arrays(offsets, own.probability.astype(np.float32).ravel()),
+        labels(own.predicted),
+        *(
+            [pa.ListArray.from_arrays(offsets, own.probability.astype(np.float32).ravel())]
+            if n_classes
+            else []
+        ),
         pa.array(own.l2.astype(np.float64).ravel()),
     ]
-    return pa.table(columns, schema=SCHEMA)
+    return pa.table(columns, schema=SCHEMA if n_classes else NUMERIC_SCHEMA)
 
 
 def read_predictions(path: Path | str) -> Predictions:
     """Read what `write_predictions` wrote. Raises UserError if the file is missing, damaged, or not such a file."""
     schema, metadata = read_parquet_metadata(path, REMEDY)
-    if not schema.equals(SCHEMA):
+    if not schema.equals(SCHEMA if metadata.get("classes") else NUMERIC_SCHEMA):
         raise UserError(f"{path}: is not a file of predictions; {REMEDY}")
-    tables = list(read_row_groups(path, SCHEMA.names, REMEDY))
+    tables = list(read_row_groups(path, schema.names, REMEDY))
     classes, all_hits = metadata["classes"], metadata["split_half_hits"]
     counts = _per_half(metadata["split_half_counts"], classes)
-    first = tables[0] if tables else SCHEMA.empty_table()
+    first = tables[0] if tables else schema.empty_table()
     repeats = int(first["repeat"][-1].as_py()) + 1 if tables else 1
     count = len(first) // repeats
     return Predictions(
         item_ids=first["item_id"][:count].to_pylist(),
         groups=first["group"][:count].to_pylist(),
-        y=_class_numbers(first["label"][:count], classes) if tables else np.zeros(0, int),
+        y=_values(first["label"][:count], classes) if tables else np.zeros(0, int),
         classes=classes,
         items=metadata["items"],
         l2_grid=(metadata["l2_grid"][0], metadata["l2_grid"][1]),
@@ -169,22 +187,29 @@ def _arm_predictions(table: pa.Table, classes: list[str], repeats: int, hits: li
     encoder, arm, init, layer, pooling = (
         table[name][0].as_py() for name in ("encoder", "arm", "init", "layer", "pooling")
     )
-    probability = table["probability"].combine_chunks()
+    shape = repeats, -1, len(classes)
+    if classes:
+        probability = table["probability"].combine_chunks().flatten().to_numpy().reshape(shape)
+    else:
+        probability = np.zeros((repeats, len(table) // repeats, 0), np.float32)
     return ArmPredictions(
         arm=Arm(encoder, arm, init, layer, pooling),
         fold=table["fold"].to_numpy().reshape(repeats, -1),
-        predicted=_class_numbers(table["predicted"], classes).reshape(repeats, -1),
+        predicted=_values(table["predicted"], classes).reshape(repeats, -1),
         l2=table["l2"].to_numpy().reshape(repeats, -1),
-        probability=probability.flatten().to_numpy().reshape(repeats, -1, len(classes)),
+        probability=probability,
         split_half_hits=_per_half(hits, classes),
     )
 
 
 def _per_half(counts: list[Any], classes: list[str]) -> np.ndarray:
-    return np.array(counts, int).reshape(-1, 2, len(classes))
+    return np.array(counts, int if classes else float).reshape(-1, 2, len(classes) or 1)
 
 
-def _class_numbers(names: pa.ChunkedArray, classes: list[str]) -> np.ndarray:
-    encoded = names.combine_chunks()
+def _values(column: pa.ChunkedArray, classes: list[str]) -> np.ndarray:
+    """The integers of class names, or the numbers that the column holds."""
+    if not classes:
+        return np.asarray(column.to_numpy())
+    encoded = column.combine_chunks()
     order = np.array([classes.index(name) for name in encoded.dictionary.to_pylist()])
     return order[encoded.indices.to_numpy()]

@@ -31,6 +31,7 @@ from trajprobe.core.schema import (
 )
 
 Split = Literal["train", "test"]
+Target = Literal["classes", "regression"]
 ArrayName = Literal[
     "videos", "points", "lengths", "labels", "class_names", "ids", "groups", "splits", "times"
 ]
@@ -79,6 +80,7 @@ class Card(Section):
     """What all cards have in common, with the rules for duplicates, groups and large classes.
 
     y_axis: which way y points in 2-D data; `down` in image coordinates.
+    target: labels are names of classes, or numbers to predict (`regression`), which need no rule about classes.
     group_duplicates: exact copies with one label are put into one group; otherwise such copies are invalid items.
     across_split: a train item whose copy or group is in test is an invalid item (`refuse`), or is left out and listed
         in data/quarantine.csv (`drop_train`), so that the published test part stays whole.
@@ -92,12 +94,22 @@ class Card(Section):
     licence: str | None = None
     citation: str | None = None
     y_axis: YAxis = "up"
+    target: Target = "classes"
     group_duplicates: bool = False
     across_split: Literal["refuse", "drop_train"] = "refuse"
     unlabelled: Literal["refuse", "drop"] = "refuse"
     min_per_class: PositiveInt | None = None
     max_per_class: PositiveInt | None = None
     seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _has_classes_or_numbers(self) -> "Card":
+        rules = ("classes", "min_per_class", "max_per_class")
+        if self.target == "regression" and (
+            given := [r for r in rules if getattr(self, r, None) is not None]
+        ):
+            raise ValueError(f"no {given[0]} with target: regression, as its labels are numbers")
+        return self
 
 
 class SyntheticCard(Card):

@@ -5,7 +5,9 @@ between which the pen was lifted. Items with a ready-made clip, which `render` r
 the columns `clip`, where it is, `frames`, their number, and `clip_sha256`, the digest of its content. If such items
 have no path there is no column `points`, and `time` holds the instants of the clip's frames. The metadata contain the
 order of the classes, the name of the source, the digest of its content, which way y points, and how the values of
-ready-made clips are scaled. Writing the same set twice gives the same bytes, and reading notices damage.
+ready-made clips are scaled. No class at all means that the labels are numbers to predict (`target: regression` in the
+source's card), which every later stage learns from here. Writing the same set twice gives the same bytes, and reading
+notices damage.
 """
 
 import hashlib
@@ -53,7 +55,7 @@ class ReadyClips:
 
 @dataclass(frozen=True)
 class Items:
-    """The N items without their paths: lists of length N, and the K classes in order.
+    """The N items without their paths: lists of length N, and the K classes in order; none if labels are numbers.
 
     groups: what must not be on both sides of a split. splits: `train` or `test` for all items, or empty for all.
     clips: None if the paths are drawn. has_paths: False for items that are clips only.
@@ -75,10 +77,10 @@ class TrajectorySet:
 
     times: float64 (P,), seconds, strictly increasing from 0. points: float32 (P, 2) for all or (P, 3) for all,
     relative to the first point; P >= 2 differs from item to item. An empty list if the items are clips without paths;
-    then `times` are the instants of their frames. classes: the K labels in order. digest: SHA-256 of
-    the source's content (`Parsed.digest`), including items that were set aside. y_axis: which way y points. strokes:
-    int32 (P,) numbers of the strokes from 0, along the path; None if every path is one stroke. clips: ready-made, None
-    if the paths are drawn.
+    then `times` are the instants of their frames. classes: the K labels in order; none if they are numbers. digest:
+    SHA-256 of the source's content (`Parsed.digest`), including items that were set aside. y_axis: which way y points.
+    strokes: int32 (P,) numbers of the strokes from 0, along the path; None if every path is one stroke. clips:
+    ready-made, None if the paths are drawn.
     """
 
     item_ids: list[str]
@@ -93,6 +95,28 @@ class TrajectorySet:
     y_axis: YAxis
     strokes: list[np.ndarray] | None = None
     clips: ReadyClips | None = None
+
+
+def label_values(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """(N,) what a probe learns: integers into `classes`, or the float64 numbers that the labels are if there are none."""
+    if not classes:
+        return np.array([float(label) for label in labels])
+    index = {label: code for code, label in enumerate(classes)}
+    return np.array([index[label] for label in labels])
+
+
+def shown_classes(labels: Sequence[str], classes: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The labels and classes by which items are shown: as they are, or the thirds of numbers, with their ranges."""
+    if classes:
+        return list(labels), list(classes)
+    values = label_values(labels, [])
+    third = np.searchsorted(np.quantile(values, [1 / 3, 2 / 3]), values, side="right")
+    names = {
+        code: f"{name} third, {values[third == code].min():.3g} to {values[third == code].max():.3g}"
+        for code, name in enumerate(("lowest", "middle", "highest"))
+        if (third == code).any()
+    }
+    return [names[code] for code in third.tolist()], list(names.values())
 
 
 def items_digest(item_ids: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from trajprobe.baseline.task import Outcome, Task
 from trajprobe.core.parallel import parallel_map
 from trajprobe.probe.folds import Fold
 from trajprobe.probe.held_out import probe_arms, split_half_counts
-from trajprobe.probe.logistic import fit_logistic
+from trajprobe.probe.targets import target_of
 
 
 def probe_features(
@@ -46,18 +46,15 @@ def probe_features(
 def _time_a_fit(task: Task, rows: np.ndarray, fold: Fold) -> tuple[float, float, int]:
     """Seconds to fit one fold on one thread, seconds to predict an item, and how many numbers the model has."""
 
-    clock = stopwatch("cpu")
+    clock, target = stopwatch("cpu"), target_of(task.inputs.y, task.n_classes)
 
     def fit(fold: Fold) -> tuple[float, float, int]:
         start = clock()
-        train = fold.train
-        model = fit_logistic(
-            rows[train], task.inputs.y[train], task.n_classes, fold.inner, task.inputs.l2_grid
-        )
+        model = target.fit(rows, fold, task.inputs.l2_grid)
         fitted = clock()
-        model.probabilities(rows[fold.test])
+        target.predict(model, rows[fold.test])
         predicting = (clock() - fitted) / len(fold.test)
         # As one matrix from features to classes, with an offset, which is what the axes and coefficients amount to.
-        return fitted - start, predicting, (rows.shape[1] + 1) * task.n_classes
+        return fitted - start, predicting, (rows.shape[1] + 1) * target.counted
 
     return next(parallel_map(fit, [fold], 1))

@@ -8,7 +8,7 @@ from trajprobe.artifacts.predictions import Predictions, write_predictions
 from trajprobe.artifacts.trajectories import items_digest, read_items
 from trajprobe.baseline.costs import write_costs
 from trajprobe.baseline.params import BaselineName, BaselineParams
-from trajprobe.baseline.task import NEED_PATHS, NO_PATHS, Outcome, Task, left_out
+from trajprobe.baseline.task import Outcome, Task, left_out
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.parallel import worker_count
@@ -31,8 +31,8 @@ def run(
     """Train the alternative `name` on the folds of the probe and write its predictions and costs; returns a message.
 
     encoder: that of the alternatives which have one. An alternative that needs paths is left out, without arms, where
-    the items are clips without them. Raises UserError if something that it needs is missing, or if the
-    items do not suffice for the folds.
+    the items are clips without them, and one that needs classes where labels are numbers. Raises UserError if something
+    that it needs is missing, or if the items do not suffice for the folds.
     """
     train = _alternative(name)
     items = read_items(paths.TRAJECTORIES)
@@ -49,7 +49,7 @@ def run(
         batch=batch,
         workers=worker_count(workers),
     )
-    outcome = left_out(task) if name in NEED_PATHS and not items.has_paths else train(task)
+    outcome = left_out(task) if task.hindrance else train(task)
     tested = inputs.tested
     write_predictions(
         paths.predictions(name),
@@ -72,11 +72,15 @@ def run(
     )
     costs = write_costs(name, outcome.measured)
     if not outcome.arms:
-        return f"{name} is left out: {NO_PATHS}"
+        return f"{name} is left out: {task.hindrance}"
     # Of the first arm, because arms may be trained from different starts.
-    accuracy = float((outcome.arms[0].predicted == inputs.y[tested]).mean())
+    first, y = outcome.arms[0].predicted, inputs.y[tested]
+    if items.classes:
+        reached = f"{float((first == y).mean()):.1%} of {len(tested)} items held out"
+    else:
+        reached = f"R² {1 - float(((first - y) ** 2).mean() / y.var()):.2f} on {len(tested)} items held out"
     return (
-        f"{paths.predictions(name)}: {accuracy:.1%} of {len(tested)} items held out; {costs.training_seconds:.3g} s to "
+        f"{paths.predictions(name)}: {reached}; {costs.training_seconds:.3g} s to "
         f"train, {1000 * costs.inference_seconds:.3g} ms an item, {costs.parameters} parameters"
     )
 

@@ -25,6 +25,13 @@ from trajprobe.probe.inputs import ProbeInputs
 BASELINE = "baseline"  # stands for an arm that is neither an encoder's nor a control's
 NO_PATHS = "it needs trajectories, and the items of this source are clips without them"
 NEED_PATHS = ("kinematics", "dtw", "multirocket")  # left out if the items are clips without trajectories
+NO_CLASSES = "it needs classes, and the labels of this source are numbers to predict"
+NEED_CLASSES = (
+    "dtw",
+    "multirocket",
+    "cnn3d",
+    "finetune",
+)  # left out if labels are numbers; the others are probed
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,13 @@ class Task:
     @property
     def n_classes(self) -> int:
         return len(self.items.classes)
+
+    @property
+    def hindrance(self) -> str:
+        """Why these items do not allow the alternative; empty if they do."""
+        if self.name in NEED_CLASSES and not self.items.classes:
+            return NO_CLASSES
+        return NO_PATHS if self.name in NEED_PATHS and not self.items.has_paths else ""
 
     @property
     def groups(self) -> np.ndarray:
@@ -82,7 +96,7 @@ def left_out(task: Task) -> Outcome:
     nothing = Measured(
         training_seconds=0.0, inference_seconds=0.0, parameters=0, bytes=0, trainings=0, device="none"
     )
-    return Outcome([], np.zeros((0, 2, task.n_classes), int), nothing, {"left_out": NO_PATHS})
+    return Outcome([], np.zeros((0, 2, task.n_classes), int), nothing, {"left_out": task.hindrance})
 
 
 def require(name: str, extra: str, *modules: str) -> None:

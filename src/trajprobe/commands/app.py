@@ -165,7 +165,12 @@ def preview(
 
 @tools.command(rich_help_panel=PEOPLE)
 def plan(
-    gain: Annotated[float, typer.Option(min=0.1, max=100, help="The gain to detect, in points.")] = 5.0,
+    gain: Annotated[
+        float,
+        typer.Option(
+            min=0.1, max=100, help="The gain to detect, in points; of numbers, in hundredths of R²."
+        ),
+    ] = 5.0,
     equal: Annotated[
         float | None,
         typer.Option(

@@ -13,15 +13,14 @@ from typing import Literal
 
 from rich.table import Table
 
-from trajprobe.artifacts.formatting import counted, p_value, percent, points, points_range
+from trajprobe.artifacts.formatting import counted, p_value, percent, scale_of
 from trajprobe.artifacts.metrics import LADDER_COLUMNS, rounded
 from trajprobe.artifacts.predictions import ArmPredictions, Predictions
 from trajprobe.commands.listing import console
 from trajprobe.commands.revisions import WORKSPACE, Revision
-from trajprobe.compare.gain import gain_interval
 from trajprobe.compare.ladder import Rung, compare_rungs, ladder_rows
 from trajprobe.compare.paired_predictions import PairedPredictions, Score, contrasts_of, pair_any
-from trajprobe.compare.scores import wilson_interval
+from trajprobe.compare.scores import score_interval
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.schema import nearest
@@ -30,7 +29,12 @@ Format = Literal["table", "md", "csv", "json"]
 CONTROL_ARMS = ("coordinates", "pixels", "random_projection", "hash_noise")
 ARMS = ("pretrained", "random")
 FINETUNE = "finetune"  # the alternative with both arms
-SCORES: dict[Score, str] = {"accuracy": "accuracy", "brier": "1 − Brier score / 2", "p_true": "p(true class)"}
+SCORES: dict[Score, str] = {
+    "accuracy": "accuracy",
+    "brier": "1 − Brier score / 2",
+    "p_true": "p(true class)",
+    "r2": "R²",
+}
 
 
 def run(names: Sequence[str], confidence: float, form: Format, score: Score = "accuracy") -> None:
@@ -44,6 +48,10 @@ def run(names: Sequence[str], confidence: float, form: Format, score: Score = "a
     known: dict[str, Revision] = {WORKSPACE: Revision(WORKSPACE)}
     found = {name: _find(name, known) for name in names}
     paired = pair_any({name: predictions for name, (predictions, _) in found.items()}, score)
+    if score not in ("accuracy", paired.score):
+        raise UserError(
+            f"compare: --score {score} is of classes, and these labels are numbers; leave it out for R²"
+        )
     rungs = compare_rungs(paired, [(name, arms) for name, (_, arms) in found.items()], confidence)
     if form == "table":
         _print(paired, rungs, confidence)
@@ -53,13 +61,13 @@ def run(names: Sequence[str], confidence: float, form: Format, score: Score = "a
             print(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |")
     else:
         rows_of = [
-            {key.replace("accuracy", score): rounded(value) for key, value in row.items()}
+            {key.replace("accuracy", paired.score): rounded(value) for key, value in row.items()}
             for row in ladder_rows(paired, rungs, confidence)
         ]
         if form == "json":
             print(json.dumps(rows_of, indent=2, ensure_ascii=False))
         else:
-            columns = [column.replace("accuracy", score) for column in LADDER_COLUMNS]
+            columns = [column.replace("accuracy", paired.score) for column in LADDER_COLUMNS]
             writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows_of)
@@ -118,7 +126,9 @@ def _arms(
         return replace(predictions, features={}), arms
     predictions = revision.predictions(name)
     if not predictions.arms:
-        raise UserError(f"{where}: {name} has no results, as the items are clips without trajectories")
+        raise UserError(
+            f"{where}: {name} has no results: {predictions.features.get('left_out', 'it was left out')}"
+        )
     if not is_encoder:
         if "encoder" in predictions.features:  # what its pretraining saw is said in the encoder's own file
             encoder = revision.predictions(predictions.features["encoder"]).features
@@ -131,27 +141,27 @@ def _arms(
 
 def _cells(paired: PairedPredictions, rungs: Sequence[Rung], confidence: float) -> Iterable[list[str]]:
     """The header and a row for each, as people read them."""
-    level = percent(confidence, None)
+    level, scale = percent(confidence, None), scale_of(len(paired.classes))
     yield [
         "",
         SCORES[paired.score],
         f"{level} interval",
-        f"points from {rungs[0].name}",
+        f"{scale.measure} from {rungs[0].name}",
         "p (Holm)",
         "tied for best",
     ]
     for rung in rungs:
-        low, high = wilson_interval(rung.accuracy, paired.n_groups, confidence)
+        low, high = score_interval(paired, rung.accuracy, confidence)
         seeds = f" ({counted(len(rung.arms), 'seed')})" if len(rung.arms) > 1 else ""
         difference = adjusted = ""
-        if rung.difference is not None:
-            ends = gain_interval(rung.difference, confidence)
-            difference = f"{points(rung.difference.mean)} ({points_range(*ends[:2])})"
+        if rung.difference is not None and rung.interval is not None:
+            ends = scale.between(*rung.interval[:2])
+            difference = f"{scale.difference(rung.difference.mean)} ({ends})"
             adjusted = p_value(rung.p_holm)
         yield [
             f"{rung.name}{seeds}",
-            percent(rung.accuracy.mean),
-            f"{percent(low)} to {percent(high)}",
+            scale.value(rung.accuracy.mean),
+            f"{scale.value(low)} to {scale.value(high)}",
             difference,
             adjusted,
             "yes" if rung.tied else "no",
@@ -170,5 +180,5 @@ def _print(paired: PairedPredictions, rungs: Sequence[Rung], confidence: float) 
     tied = [rung.name for rung in rungs if rung.tied]
     best = f"Tied for best are {', '.join(tied)}" if len(tied) > 1 else f"The best is {tied[0]}"
     out.print(f"{counted(len(paired.y), 'item')} held out. {best} ({percent(confidence, None)} confidence).")
-    if paired.score != "accuracy":
+    if paired.score not in ("accuracy", "r2"):
         out.print("Of this score no split halves are kept: the intervals do not cover other training items.")

@@ -118,6 +118,10 @@ def import_(
     drop_unlabelled: Annotated[
         bool | None, typer.Option("--drop-unlabelled", help="Leave out items without a label.")
     ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="What labels are: classes (the default), or regression: numbers to predict."),
+    ] = None,
     min_per_class: Annotated[
         int | None, typer.Option(min=1, help="Leave out classes with fewer groups of items.")
     ] = None,
@@ -159,6 +163,7 @@ def import_(
         "gaps": gaps,
         "zeros": zeros,
         "unlabelled": "drop" if drop_unlabelled else None,
+        "target": target,
         "min_per_class": min_per_class,
     }
     given = {key: value for key, value in options.items() if value not in (None, {}, [])}

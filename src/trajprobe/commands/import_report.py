@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from trajprobe.artifacts.source_card import FileCard
-from trajprobe.artifacts.trajectories import TrajectorySet
+from trajprobe.artifacts.trajectories import TrajectorySet, label_values
+from trajprobe.baseline.task import NEED_CLASSES, NO_CLASSES
 from trajprobe.core.errors import UserError
 from trajprobe.params import Params
 from trajprobe.probe.folds import is_published, make_folds
@@ -105,6 +106,11 @@ def foresee(trajectories: TrajectorySet, params: Params) -> list[str]:
         warnings.append(
             f"warning: `render` will refuse 2-D paths with render.view {view}; add `-S render.view=xy` below"
         )
+    unfit = [name for name in params.baselines if name in NEED_CLASSES]
+    if unfit and not trajectories.classes:
+        warnings.append(
+            f"warning: {' and '.join(unfit)} (baselines in params.yaml) will be left out: {NO_CLASSES}"
+        )
     probe = params.probe
     reason = _refused(trajectories, params, probe.folds)
     if reason:
@@ -119,7 +125,7 @@ def foresee(trajectories: TrajectorySet, params: Params) -> list[str]:
             remedies += [f"add `-S probe.folds={fewer[0]}` below"] if fewer else []
             remedies += (
                 [f"import again with `--replace --min-per-class {probe.folds}`"]
-                if fewest < probe.folds
+                if fewest < probe.folds and trajectories.classes
                 else []
             )
         warnings.append(
@@ -130,10 +136,9 @@ def foresee(trajectories: TrajectorySet, params: Params) -> list[str]:
 
 def _refused(trajectories: TrajectorySet, params: Params, folds: int) -> str:
     """Why no folds can be made of the set; empty if they can."""
-    index = {label: code for code, label in enumerate(trajectories.classes)}
     try:
         make_folds(
-            np.array([index[label] for label in trajectories.labels]),
+            label_values(trajectories.labels, trajectories.classes),
             trajectories.groups,
             trajectories.splits,
             trajectories.classes,
@@ -149,6 +154,8 @@ def _refused(trajectories: TrajectorySet, params: Params, folds: int) -> str:
 
 
 def _fewest_groups(trajectories: TrajectorySet) -> int:
+    if not trajectories.classes:
+        return len(set(trajectories.groups))
     groups = defaultdict(set)
     for label, group in zip(trajectories.labels, trajectories.groups, strict=True):
         groups[label].add(group)

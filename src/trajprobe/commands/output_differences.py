@@ -57,6 +57,9 @@ def _predictions(old: Path, new: Path) -> Difference:
     pairs = list(zip(ours.arms, theirs.arms, strict=True))
     if any(one.arm != other.arm or (one.fold != other.fold).any() for one, other in pairs):
         return Difference(False, "other arms or folds")
+    if not ours.classes:
+        far = max((_relative(one.predicted, other.predicted) for one, other in pairs), default=0.0)
+        return Difference(far <= CLOSE["features"], f"largest relative difference of predictions {far:.1e}")
     changed = sum(int((one.predicted != other.predicted).sum()) for one, other in pairs)
     total = sum(one.predicted.size for one, _ in pairs)
     apart = max(

@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from trajprobe.artifacts.encoder_card import load_encoder_card
-from trajprobe.artifacts.formatting import bare, counted, percent, plus_minus, points
+from trajprobe.artifacts.formatting import ACCURACY, Scale, counted, percent, scale_of
 from trajprobe.artifacts.predictions import read_predictions
 from trajprobe.commands.listing import console
 from trajprobe.commands.preview.chosen_items import choose_items
@@ -37,12 +37,15 @@ INITS = (5, 8, 12, 20, 40)  # numbers of initialisations that are tried
 
 @dataclass(frozen=True)
 class Pilot:
-    """What a plan starts from. group_size: items of a group. about: where the figures are from, for the reader."""
+    """What a plan starts from. group_size: items of a group. about: where the figures are from, for the reader. scale:
+    of the gain.
+    """
 
     components: VarianceComponents
     design: Design
     group_size: float
     about: str
+    scale: Scale = ACCURACY
 
     def items(self, groups: int) -> int:
         return round(groups * self.group_size)
@@ -74,6 +77,11 @@ def run(
     """
     cards = [load_encoder_card(name) for name in params.encoders]
     chosen = choose_items(params)
+    if assumed and not chosen.trajectories.classes:
+        raise UserError(
+            f"plan: --spread and --disagreement are of classes, and the labels of {params.source} are numbers; leave them "
+            "out, and run a pilot by `dvc repro`"
+        )
     if assumed:
         pilot = assumed_pilot(*assumed, Design(params.extract.random_inits, len(chosen.trajectories.labels)))
     else:
@@ -82,12 +90,12 @@ def run(
     level = 1 - (1 - confidence) / len(cards)
     region = region or params.compare.rope
     detect = Goal(
-        f"To detect a gain of {bare(gain)} points (80 % power in both tests, two-sided {percent(1 - level, None)})",
+        f"To detect a gain of {pilot.scale.sized(gain)} (80 % power in both tests, two-sided {percent(1 - level, None)})",
         lambda design: parts.detectable(design, level),
         gain,
     )
     equal = Goal(
-        f"To show equivalence within {plus_minus(region)} points where there is no gain (80 % power)",
+        f"To show equivalence within {pilot.scale.region(region)} where there is no gain (80 % power)",
         lambda design: parts.equivalence(design, confidence),
         region,
     )
@@ -119,14 +127,18 @@ def read_pilot(encoder: str) -> Pilot:
             f"{paths.predictions(encoder)}: 2 or more random initialisations are required of a pilot, found 1; raise "
             "extract.random_inits and run `dvc repro`"
         )
-    gain = paired.difference([contrast.pretrained], contrast.random).mean
+    gain, scale = (
+        paired.difference([contrast.pretrained], contrast.random).mean,
+        scale_of(len(paired.classes)),
+    )
     grouped = f" in {counted(design.groups, 'group')}" if design.groups < len(paired.y) else ""
     return Pilot(
         components_of_study(paired, contrast),
         design,
         len(paired.y) / design.groups,
         f"Pilot: {encoder}, {counted(len(paired.y), 'item')}{grouped} held out, "
-        f"{counted(design.seeds, 'initialisation')}, gain {points(gain)} points.",
+        f"{counted(design.seeds, 'initialisation')}, gain {scale.difference(gain)}{scale.unit or ' in R²'}.",
+        scale,
     )
 
 
@@ -135,7 +147,7 @@ def assumed_pilot(spread: float, disagreement: float, design: Design) -> Pilot:
     if design.seeds < 2:
         raise UserError("params.yaml: extract.random_inits: 2 or more are required of a plan, got 1")
     about = (
-        f"Assumed: a standard deviation over initialisations of {bare(spread)} points, and arms that disagree on "
+        f"Assumed: a standard deviation over initialisations of {ACCURACY.sized(spread)}, and arms that disagree on "
         f"{percent(disagreement, None)} of the items, all initialisations on the same. Other training items are left "
         "out."
     )
@@ -144,14 +156,14 @@ def assumed_pilot(spread: float, disagreement: float, design: Design) -> Pilot:
 
 def describe_pilot(pilot: Pilot, detect: Goal, equal: Goal, confidence: float) -> Iterable[str]:
     """What the pilot's design finds, what more of one thing alone could, and which of the two limits."""
-    parts, own = pilot.components, pilot.design
+    parts, own, bare, unit = pilot.components, pilot.design, pilot.scale.bare, pilot.scale.unit
     items, seeds = f"{counted(pilot.items(own.groups), 'item')}", counted(own.seeds, "initialisation")
     yield pilot.about
     if parts.split_halves or parts.both:  # not assumed
         spread = (parts.seeds + parts.both / own.groups) ** 0.5
         low, high = (bare(each * spread) for each in sd_interval(own.seeds, confidence))
         yield (
-            f"The accuracy of an untrained network has a standard deviation of {bare(spread)} points ({low} to {high}: "
+            f"The {pilot.scale.name} of an untrained network has a standard deviation of {bare(spread)}{unit} ({low} to {high}: "
             f"{seeds} tell no more). Those of the parts of the gain: initialisations {bare(parts.seeds**0.5)}, "
             f"{'groups' if pilot.group_size > 1 else 'items'} {bare(parts.group**0.5)}, both together "
             f"{bare(parts.both**0.5)}; other training items add {bare(parts.training**0.5)} to its standard error."
@@ -165,11 +177,11 @@ def describe_pilot(pilot: Pilot, detect: Goal, equal: Goal, confidence: float) -
     ):
         yield (
             f"- {what}: interval ±{bare(parts.half_width(design, confidence))}, detects a gain of "
-            f"{bare(detect.reached(design))}, shows equivalence within ±{bare(equal.reached(design))} points"
+            f"{bare(detect.reached(design))}, shows equivalence within ±{bare(equal.reached(design))}{unit}"
         )
     by_items, by_seeds = detect.reached(more_items), detect.reached(more_seeds)
     yield (
-        f"With {seeds} no number of items detects less than about {bare(by_items)} points; with {items} no number of "
+        f"With {seeds} no number of items detects less than about {bare(by_items)}{unit}; with {items} no number of "
         f"initialisations detects less than about {bare(by_seeds)}. "
         f"{'Initialisations' if by_items > by_seeds else 'Items'} limit. Initialisations are taken as normal: where "
         "some collapse, more are needed. Spreads are taken to stay as they are."
@@ -226,9 +238,11 @@ def _table(pilot: Pilot, goal: Goal, confidence: float, costs: _Costs) -> Table:
         column.justify = "right"
     for seeds, groups in designs_for(pilot, goal):
         if groups is None:
-            table.add_row(str(seeds), f"none: {bare(goal.reached(Design(seeds, ENDLESS)))} at best")
+            table.add_row(
+                str(seeds), f"none: {pilot.scale.bare(goal.reached(Design(seeds, ENDLESS)))} at best"
+            )
             continue
         design = Design(seeds, groups)
-        half = bare(pilot.components.half_width(design, confidence))
+        half = pilot.scale.bare(pilot.components.half_width(design, confidence))
         table.add_row(str(seeds), f"{pilot.items(groups):,}", f"±{half}", *costs.cells(design))
     return table

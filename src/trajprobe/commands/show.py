@@ -18,7 +18,7 @@ from trajprobe.artifacts.comparisons import (
     read_ladder,
 )
 from trajprobe.artifacts.features import read_features_metadata
-from trajprobe.artifacts.formatting import counted, percent, points, points_range
+from trajprobe.artifacts.formatting import ACCURACY, R2, Scale, counted, scale_of
 from trajprobe.artifacts.metrics import read_summary
 from trajprobe.baseline.costs import read_costs
 from trajprobe.commands.listing import console
@@ -27,18 +27,22 @@ from trajprobe.core.machine import differences, environment
 from trajprobe.core.schema import Interval
 
 HEADER = ("arm", "accuracy", "interval", "macro-F1", "log loss", "gain (points)", "verdict")
+NUMERIC_HEADER = ("arm", "R²", "interval", "mean absolute error", "gain in R²", "verdict")
 
 
 def run() -> None:
     """Print metrics/summary.json and metrics/arms.csv. Raises UserError if there is no result yet."""
     summary, arms = read_summary(paths.SUMMARY), read_arms(paths.ARMS)
+    scale = scale_of(summary.n_classes)
+    labels = counted(summary.n_classes, "class") if summary.n_classes else "numbers predicted"
     table = Table(
-        *HEADER, caption=f"{counted(summary.n_items, 'item')} held out, {counted(summary.n_classes, 'class')}"
+        *(HEADER if summary.n_classes else NUMERIC_HEADER),
+        caption=f"{counted(summary.n_items, 'item')} held out, {labels}",
     )
     for column in table.columns[1:]:
         column.justify = "right"
     ladder = read_ladder(paths.LADDER)
-    for row in arms_table(arms, summary.chance, ladder):
+    for row in arms_table(arms, summary.chance, ladder, scale):
         table.add_row(*row)
     out = console()
     out.print(table)
@@ -66,62 +70,67 @@ def run() -> None:
     )
 
 
-def arms_table(arms: Arms, chance: float, ladder: Sequence[LadderRow] = ()) -> Iterable[tuple[str, ...]]:
+def arms_table(
+    arms: Arms, chance: float, ladder: Sequence[LadderRow] = (), scale: Scale = ACCURACY
+) -> Iterable[tuple[str, ...]]:
     """Rows under HEADER: each encoder's pretrained arm and its random initialisations together, controls, alternatives,
     chance.
 
-    Layers and poolings are named in the first column.
+    Layers and poolings are named in the first column. scale: of the score; of R² rows are those under NUMERIC_HEADER.
     """
+    blank = ("",) * len(_measures([], scale))
     for comparisons in arms.encoders.values():
         for comparison in comparisons:
-            yield _pretrained(comparison)
-            yield _random(comparison)
+            yield _pretrained(comparison, scale)
+            yield _random(comparison, scale)
     for control in arms.controls:
-        yield (control.encoder, *_scores(control), "", "")
+        yield (control.encoder, *_scores(control, scale), "", "")
     for row in ladder:
         if row.name not in arms.encoders and row.arm != "control":
             name = row.name if row.arm == "baseline" else f"{row.name}, {row.arm}"
             mark = "contaminated" if row.contaminated else ""
-            yield (name, percent(row.accuracy.value), _range(row.accuracy), "", "", "", mark)
-    yield ("chance", percent(chance), "", "", "", "", "")
+            yield (name, scale.value(row.accuracy.value), _range(row.accuracy, scale), *blank, "", mark)
+    yield ("chance", scale.value(chance), "", *blank, "", "")
 
 
-def _pretrained(comparison: Comparison) -> tuple[str, ...]:
+def _pretrained(comparison: Comparison, scale: Scale) -> tuple[str, ...]:
     arm, gain = comparison.pretrained, comparison.gain
     return (
         f"{arm.encoder} {arm.layer}/{arm.pooling} pretrained",
-        *_scores(arm),
-        f"{points(gain.value)} ({points_range(gain.low, gain.high)})",
+        *_scores(arm, scale),
+        f"{scale.difference(gain.value)} ({scale.between(gain.low, gain.high)})",
         comparison.verdict
         + (", confounded" if comparison.confounded else "")
         + (", contaminated" if comparison.contaminated else ""),
     )
 
 
-def _random(comparison: Comparison) -> tuple[str, ...]:
+def _random(comparison: Comparison, scale: Scale) -> tuple[str, ...]:
     """The random arm: scores averaged over the initialisations, and the range of their accuracies."""
     arms = comparison.random
     accuracies = [arm.accuracy.value for arm in arms]
     return (
         f"  random, {counted(len(arms), 'init')}",
-        percent(comparison.random_mean),
-        f"seeds {percent(min(accuracies))} to {percent(max(accuracies))}" if len(arms) > 1 else "",
-        f"{fmean(arm.macro_f1 for arm in arms):.3f}",
-        f"{fmean(arm.log_loss for arm in arms):.3f}",
+        scale.value(comparison.random_mean),
+        f"seeds {scale.value(min(accuracies))} to {scale.value(max(accuracies))}" if len(arms) > 1 else "",
+        *_measures(arms, scale),
         "",
         "",
     )
 
 
-def _scores(arm: ArmScores) -> tuple[str, str, str, str]:
-    accuracy = arm.accuracy
-    return (
-        percent(accuracy.value),
-        _range(accuracy),
-        f"{arm.macro_f1:.3f}",
-        f"{arm.log_loss:.3f}",
-    )
+def _scores(arm: ArmScores, scale: Scale) -> tuple[str, ...]:
+    return (scale.value(arm.accuracy.value), _range(arm.accuracy, scale), *_measures([arm], scale))
 
 
-def _range(accuracy: Interval) -> str:
-    return f"{percent(accuracy.low)} to {percent(accuracy.high)}"
+def _measures(arms: Sequence[ArmScores], scale: Scale) -> tuple[str, ...]:
+    """Macro-F1 and log loss, or the mean absolute error, averaged over the arms; blank without any."""
+    if scale is R2:
+        return (f"{fmean(arm.log_loss for arm in arms):.4g}" if arms else "",)
+    if not arms:
+        return "", ""
+    return f"{fmean(arm.macro_f1 for arm in arms):.3f}", f"{fmean(arm.log_loss for arm in arms):.3f}"
+
+
+def _range(accuracy: Interval, scale: Scale) -> str:
+    return f"{scale.value(accuracy.low)} to {scale.value(accuracy.high)}"

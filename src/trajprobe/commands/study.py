@@ -70,7 +70,7 @@ def show_study(path: Path, page: Path | None = None) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from trajprobe.artifacts.formatting import bare, percent, points
+    from trajprobe.artifacts.formatting import ACCURACY
     from trajprobe.commands.listing import console
 
     study = load_study(path)
@@ -85,16 +85,17 @@ def show_study(path: Path, page: Path | None = None) -> None:
         table.add_row(
             name,
             f"{row.items}",
-            percent(row.pretrained),
-            percent(row.random),
-            points(row.gain.value),
-            f"{bare(row.gain.low)} to {bare(row.gain.high)}",
-            f"±{bare(row.detectable)}" if row.detectable <= 1 else "none",
+            row.scale.value(row.pretrained),
+            row.scale.value(row.random),
+            row.scale.difference(row.gain.value),
+            row.scale.between(row.gain.low, row.gain.high),
+            f"±{row.scale.bare(row.detectable)}" if row.detectable <= 1 else "none",
             row.verdict.replace("_", " "),
         )
     out.print(table)
     out.print(
-        "Gain, its interval, and the smallest gain the data could have detected are in points of accuracy."
+        "Gain, its interval, and the smallest gain the data could have detected are in points of accuracy"
+        + ("." if all(row.scale is ACCURACY for row in rows.values()) else ", or in R² of predicted numbers.")
     )
     for name, reading in study.readings.items():
         out.print(f"[bold]{name}[/]: {escape(_flowing(reading))}")
@@ -171,6 +172,7 @@ def weights_files(params: Params) -> list[Path]:
 
 def _rows(path: Path, study: Study) -> "list[ExperimentRow]":
     """The results of those experiments that have one, in the study's order."""
+    from trajprobe.artifacts.formatting import ACCURACY, R2
     from trajprobe.commands.study_page import ExperimentRow
     from trajprobe.core.schema import Interval
 
@@ -178,15 +180,19 @@ def _rows(path: Path, study: Study) -> "list[ExperimentRow]":
         ExperimentRow(
             name=name,
             items=round(found["n_items"]),
-            pretrained=found["random_accuracy"] + found["gain"],
-            random=found["random_accuracy"],
+            pretrained=found[random_score] + found["gain"],
+            random=found[random_score],
             gain=Interval(found["gain"], found["gain_ci_low"], found["gain_ci_high"]),
             detectable=found["minimum_detectable_gain"],
             verdict=found["verdict"],
             sentence=found["sentence"],
             warning=found["warning"] or "",
+            scale=scale,
         )
         for name, found in _results(find_project(Path.cwd()), path, study).items()
+        for random_score, scale in [
+            ("random_accuracy", ACCURACY) if "random_accuracy" in found else ("random_r2", R2)
+        ]
     ]
 
 

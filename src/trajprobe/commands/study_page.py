@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trajprobe.artifacts.formatting import ACCURACY, Scale
 from trajprobe.core.schema import Interval
 from trajprobe.plot.templates import interval_strips, template
 
@@ -12,7 +13,7 @@ from trajprobe.plot.templates import interval_strips, template
 class ExperimentRow:
     """The result of one experiment. items: number of held-out items. Accuracies and gains are fractions.
 
-    sentence: the verdict in words. warning: its limitations, may be empty.
+    scale: of both where numbers were predicted. sentence: the verdict in words. warning: its limitations, may be empty.
     """
 
     name: str
@@ -24,6 +25,7 @@ class ExperimentRow:
     verdict: str
     sentence: str
     warning: str
+    scale: Scale = ACCURACY
 
 
 def render_study(
@@ -45,4 +47,5 @@ def render_study(
         found={row.name: row for row in rows},
         remarks=remarks,
         rope=rope,
+        numeric=any(row.scale is not ACCURACY for row in rows),
     )

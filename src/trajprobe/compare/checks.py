@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from trajprobe.artifacts.features import is_confounded
+from trajprobe.artifacts.formatting import scale_of
 from trajprobe.artifacts.predictions import ArmPredictions
 from trajprobe.artifacts.seen_items import held_out_seen
 from trajprobe.compare.paired_predictions import Contrast, PairedPredictions
@@ -19,7 +20,7 @@ from trajprobe.core.errors import UserError
 HASH_NOISE, COORDINATES = "hash_noise", "coordinates"  # controls
 LEAKAGE_LEVEL = 0.001  # a false alarm stops a study, so it must be rare
 ABOVE_NOISE_LEVEL = 0.05
-CEILING = 0.99  # accuracy at which an arm is saturated, unless the coordinates themselves allow less
+CEILING = 0.99  # accuracy, or R^2, at which an arm is saturated, unless the coordinates themselves allow less
 HIGH = 0.9  # accuracy of the coordinates, below which they are no ceiling
 
 
@@ -60,10 +61,11 @@ def refuse_leakage(paired: PairedPredictions) -> None:
     noise = paired.controls.get(HASH_NOISE)
     if noise is None:
         return
-    accuracy = paired.accuracy([noise])
+    accuracy, scale = paired.accuracy([noise]), scale_of(len(paired.classes))
     if p_value_greater(accuracy, paired.chance) < LEAKAGE_LEVEL:
         raise UserError(
-            f"leakage: the control {HASH_NOISE} reaches {accuracy.mean:.1%}, expected chance ({paired.chance:.1%}): "
+            f"leakage: the control {HASH_NOISE} reaches {scale.value(accuracy.mean)}, expected chance "
+            f"({scale.value(paired.chance)}): "
             "labels can be predicted from the names of the items; look for folds that share items, or for an id that "
             "several items have"
         )
@@ -96,10 +98,10 @@ def saturated(paired: PairedPredictions, contrast: Contrast) -> Literal["neither
     ceiling = CEILING
     coordinates = paired.controls.get(COORDINATES)
     if coordinates is not None:
-        reached = float(paired.correct(coordinates).mean())
+        reached = float(paired.item_scores([coordinates]).mean())
         ceiling = min(ceiling, reached) if reached > HIGH else ceiling
-    pretrained = paired.correct(contrast.pretrained).mean()
-    random = np.mean([paired.correct(arm).mean() for arm in contrast.random])
+    pretrained = paired.item_scores([contrast.pretrained]).mean()
+    random = paired.item_scores(contrast.random).mean()
     if min(pretrained, random) >= ceiling:
         return "both"
     return "one" if max(pretrained, random) >= CEILING else "neither"

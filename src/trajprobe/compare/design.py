@@ -91,18 +91,21 @@ class VarianceComponents:
 def components_of_study(paired: PairedPredictions, contrast: Contrast) -> VarianceComponents:
     """The components of a finished study of two or more initialisations."""
     arms = [contrast.pretrained]
-    values = (paired.item_accuracy(arms) - paired.item_accuracy(contrast.random)).mean(axis=0)
-    return components_of_table(paired.mean_squares(arms, contrast.random), values, paired.groups)
+    values = (paired.item_scores(arms) - paired.item_scores(contrast.random)).mean(axis=0)
+    squares = paired.mean_squares(arms, contrast.random)
+    return components_of_table(squares, values, paired.groups, binary=paired.score != "r2")
 
 
-def components_of_table(squares: MeanSquares, values: np.ndarray, groups: np.ndarray) -> VarianceComponents:
+def components_of_table(
+    squares: MeanSquares, values: np.ndarray, groups: np.ndarray, binary: bool = True
+) -> VarianceComponents:
     """The components behind mean squares; a negative one counts as zero.
 
     values: (N,) mean differences of the items; groups: (N,) integers. Where arms hardly ever differ, the component of
-    the groups is as much larger as `minimum_error` asks.
+    the groups is as much larger as `minimum_error` asks. binary: whether items are right or wrong, which that is about.
     """
     error = squares.estimate(0.0).error
-    least = max(error, minimum_error(values, groups, VARYING_DIFFERENCE))
+    least = max(error, minimum_error(values, groups, VARYING_DIFFERENCE)) if binary else error
     lacking = (least**2 - error**2) * squares.groups
     return VarianceComponents(
         seeds=max(0.0, squares.of_seeds - squares.of_both) / squares.groups,
@@ -111,7 +114,7 @@ def components_of_table(squares: MeanSquares, values: np.ndarray, groups: np.nda
         training=squares.training / (squares.seeds * squares.groups),
         trained_on=squares.groups,
         split_halves=squares.df_training or 0,
-        unseen=equality_error(least, values, groups) ** 2 - least**2,
+        unseen=equality_error(least, values, groups) ** 2 - least**2 if binary else 0.0,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from trajprobe.artifacts.formatting import bare, percent, points_range
+from trajprobe.artifacts.formatting import ACCURACY, Scale
 from trajprobe.artifacts.predictions import ArmPredictions
 from trajprobe.artifacts.seen_items import held_out_seen
 from trajprobe.compare.best_set import tied_for_best
@@ -21,7 +21,7 @@ from trajprobe.compare.classical_tests import holm
 from trajprobe.compare.gain import gain_interval
 from trajprobe.compare.paired_predictions import PairedPredictions
 from trajprobe.compare.random_effects import MeanEstimate, p_value_greater
-from trajprobe.compare.scores import wilson_interval
+from trajprobe.compare.scores import score_interval
 
 REARRANGED = ("static", "shuffled", "reversed")  # the encoder itself, on other frames
 SMALLER = 2.0  # times fewer parameters, from which it is said
@@ -41,14 +41,16 @@ NAMES = {  # as the sentence calls them
 class Rung:
     """One way to classify the items. arms: one for each seed. difference: from the headline; None of itself.
 
-    p_holm: of no difference, corrected over the other rungs. contaminated: it contains a pretraining that saw held-out
-    items. parameters: numbers that it keeps; None where they were not counted.
+    interval: of the difference, with the p-value. p_holm: of no difference, corrected over the other rungs.
+    contaminated: it contains a pretraining that saw held-out items. parameters: numbers that it keeps; None where they
+    were not counted.
     """
 
     name: str
     arms: Sequence[ArmPredictions]
     accuracy: MeanEstimate
     difference: MeanEstimate | None
+    interval: tuple[float, float, float] | None
     p_holm: float
     tied: bool
     contaminated: bool
@@ -71,7 +73,8 @@ def compare_rungs(
     """The first, then all others, the most accurate first. everyone: two or more names with their arms."""
     first, *others = everyone
     differences = [paired.difference(arms, first[1]) for _, arms in others]
-    adjusted = holm([gain_interval(each, confidence)[2] for each in differences])
+    intervals = [gain_interval(each, confidence, paired.most) for each in differences]
+    adjusted = holm([p_value for _, _, p_value in intervals])
     tied = tied_for_best(_p_less(paired, [arms for _, arms in everyone]), confidence)
     rungs = [
         Rung(
@@ -79,13 +82,14 @@ def compare_rungs(
             arms,
             paired.accuracy(arms),
             difference,
+            interval,
             p_holm,
             bool(is_tied),
             _contaminated(paired, name, arms),
             _parameters(paired, name),
         )
-        for (name, arms), difference, p_holm, is_tied in zip(
-            everyone, [None, *differences], [1.0, *adjusted], tied, strict=True
+        for (name, arms), difference, interval, p_holm, is_tied in zip(
+            everyone, [None, *differences], [None, *intervals], [1.0, *adjusted], tied, strict=True
         )
     ]
     return [rungs[0], *sorted(rungs[1:], key=lambda rung: -rung.accuracy.mean)]
@@ -133,7 +137,7 @@ def ladder_rows(
 ) -> Iterable[dict[str, Any]]:
     """ladder.csv: a row for each rung, in order."""
     for rung in rungs:
-        low, high = wilson_interval(rung.accuracy, paired.n_groups, confidence)
+        low, high = score_interval(paired, rung.accuracy, confidence)
         row: dict[str, Any] = {
             "alternative": rung.name,
             "arm": rung.arm,
@@ -145,8 +149,8 @@ def ladder_rows(
             "contaminated": int(rung.contaminated),
             "parameters": rung.parameters,
         }
-        if rung.difference is not None:
-            low, high, p_value = gain_interval(rung.difference, confidence)
+        if rung.difference is not None and rung.interval is not None:
+            low, high, p_value = rung.interval
             row |= {
                 "difference": rung.difference.mean,
                 "difference_ci_low": low,
@@ -157,8 +161,10 @@ def ladder_rows(
         yield row
 
 
-def worth_using(rungs: Sequence[Rung], confidence: float) -> str:
+def worth_using(rungs: Sequence[Rung], confidence: float, scale: Scale = ACCURACY) -> str:
     """The answer to "is it worth it?" in one sentence, from the ladder of `climb`; empty if there is none.
+
+    scale: of the score.
 
     Nothing is said in favour of a rung that is contaminated.
     """
@@ -177,7 +183,7 @@ def worth_using(rungs: Sequence[Rung], confidence: float) -> str:
         best = better[0]
         return (
             f"But {NAMES.get(best.name, best.name)}{'' if best in tuned else ' alone'} {_verb(best)} better "
-            f"({percent(best.accuracy.mean)}, {_difference(best, confidence)}{_smaller(best, headline)}): use "
+            f"({scale.value(best.accuracy.mean)}, {_difference(best, scale)}{_smaller(best, headline)}): use "
             f"{'those' if _verb(best) == 'do' else 'that'}."
         )
     if headline.contaminated:
@@ -187,12 +193,15 @@ def worth_using(rungs: Sequence[Rung], confidence: float) -> str:
         best = equal[0]
         return (
             f"{_capital(NAMES.get(best.name, best.name))} {_verb(best)} not differ significantly from it "
-            f"({percent(best.accuracy.mean)}, {_difference(best, confidence)}{_smaller(best, headline)})."
+            f"({scale.value(best.accuracy.mean)}, {_difference(best, scale)}{_smaller(best, headline)})."
         )
     if not headline.tied:
         names = ", ".join(f"{rung.name} ({rung.arm})" for rung in others if rung.tied)
-        return f"Nothing simpler is more accurate by the corrected tests, but tied for best are {names}."
-    return f"None of the {len(simpler)} simpler alternatives is as accurate: the best of them is {_named(simpler[0])}."
+        return f"Nothing simpler is {scale.better} by the corrected tests, but tied for best are {names}."
+    return (
+        f"None of the {len(simpler)} simpler alternatives is {scale.as_good}: the best of them is "
+        f"{NAMES.get(simpler[0].name, simpler[0].name)} ({scale.value(simpler[0].accuracy.mean)})."
+    )
 
 
 def _capital(name: str) -> str:
@@ -203,10 +212,6 @@ def _verb(rung: Rung) -> str:
     return "do" if NAMES.get(rung.name, "").endswith("s") else "does"
 
 
-def _named(rung: Rung) -> str:
-    return f"{NAMES.get(rung.name, rung.name)} ({percent(rung.accuracy.mean)})"
-
-
 def _smaller(rung: Rung, headline: Rung) -> str:
     """How much less a rung keeps than the headline, where both were counted and it is less than half."""
     if not rung.parameters or not headline.parameters or headline.parameters < SMALLER * rung.parameters:
@@ -215,8 +220,9 @@ def _smaller(rung: Rung, headline: Rung) -> str:
     return f"; 1/{ratio:,.0f} of the parameters"
 
 
-def _difference(rung: Rung, confidence: float) -> str:
+def _difference(rung: Rung, scale: Scale) -> str:
     assert rung.difference is not None
-    low, high, _ = gain_interval(rung.difference, confidence)
+    assert rung.interval is not None
+    low, high, _ = rung.interval
     mean = rung.difference.mean
-    return f"{'+' if mean > 0 else '−'}{bare(abs(mean))} points, {points_range(low, high)}"
+    return f"{'+' if mean > 0 else '−'}{scale.sized(abs(mean))}, {scale.between(low, high)}"

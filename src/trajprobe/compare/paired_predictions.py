@@ -19,6 +19,7 @@ from trajprobe.compare.random_effects import (
     group_scores,
     mean_squares,
     minimum_error,
+    ratio_scores,
     two_way_mean,
 )
 from trajprobe.core import paths
@@ -26,8 +27,11 @@ from trajprobe.core.errors import UserError
 
 # What an item counts with, averaged over repeats: whether it is classified correctly; or, of its probabilities p, one
 # less half of the Brier score, sum_k (p_k - [k is true])^2 / 2 (Brier, Verification of forecasts expressed in terms of
-# probability, Monthly Weather Review 78, 1950); or the probability of the true class. All are 1 at best, 0 at worst.
-Score = Literal["accuracy", "brier", "p_true"]
+# probability, Monthly Weather Review 78, 1950); or the probability of the true class. All are 1 at best, 0 at worst. Of
+# numbers, its part in R^2 = 1 - mean squared error / variance of the held-out numbers, linearised as any ratio of
+# means.
+Score = Literal["accuracy", "brier", "p_true", "r2"]
+NEVER_EXACT = 1e-9  # the least standard error of R^2, which no two sums of squares share by chance
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,13 @@ class Contrast:
 class PairedPredictions:
     """All arms over N held-out items.
 
-    y: (N,) integers into `classes`; groups: (N,) integers 0..G-1; contrasts: by encoder, its headline first; controls:
-    by name. l2_grid: both ends of the probe's grid. split_half_counts: (B, 2, K) items of each class that are tested in
-    each half of B split halves. features: metadata of each encoder's features. alternatives: by name, an arm for each
-    seed. alternative_features: metadata of each. score: what `accuracy` and `difference` are of. Split halves tell of
-    accuracy alone, so with another score the errors leave the training items out, and `minimum_error`, which is of
-    things that happen or not, does not apply.
+    y: (N,) integers into `classes`, or numbers if there are none; groups: (N,) integers 0..G-1; contrasts: by encoder,
+    its headline first; controls: by name. l2_grid: both ends of the probe's grid. split_half_counts: (B, 2, K) items of
+    each class that are tested in each half of B split halves. features: metadata of each encoder's features.
+    alternatives: by name, an arm for each seed. alternative_features: metadata of each. score: what `accuracy` and
+    `difference` are of; r2 if and only if y are numbers. Split halves tell of accuracy and R^2 alone, so with another
+    score the errors leave the training items out. `minimum_error`, which is of things that happen or not, applies to
+    accuracy alone.
     """
 
     y: np.ndarray
@@ -68,8 +73,15 @@ class PairedPredictions:
 
     @property
     def chance(self) -> float:
-        """The accuracy of always naming the most frequent class."""
+        """The accuracy of always naming the most frequent class; R^2 of always naming the mean."""
+        if self.score == "r2":
+            return 0.0
         return float(np.bincount(self.y).max() / len(self.y))
+
+    @property
+    def most(self) -> float:
+        """The largest difference of two scores that there can be."""
+        return np.inf if self.score == "r2" else 1.0
 
     def correct(self, arm: ArmPredictions) -> np.ndarray:
         """(R, N) whether each held-out prediction is correct."""
@@ -83,6 +95,10 @@ class PairedPredictions:
         """(A, N) the score of each item with each of A arms, averaged over repeats."""
         if self.score == "accuracy":
             return self.item_accuracy(arms)
+        if self.score == "r2":
+            spread = (self.y - self.y.mean()) ** 2
+            errors = [((arm.predicted - self.y) ** 2).mean(axis=0) for arm in arms]
+            return np.concatenate([ratio_scores(spread - error, spread) for error in errors])
         truth = np.eye(len(self.classes))[self.y]
 
         def scores(arm: ArmPredictions) -> np.ndarray:
@@ -136,6 +152,8 @@ class PairedPredictions:
     ) -> MeanEstimate:
         groups = np.unique(self.groups[items], return_inverse=True)[1]
         estimate = two_way_mean(group_scores(scores[:, items], groups), halves)
+        if self.score == "r2":
+            return replace(estimate, error=max(estimate.error, NEVER_EXACT))
         if self.score != "accuracy":
             varying = 0.0
         least = minimum_error(scores[:, items].mean(axis=0), groups, varying)
@@ -143,7 +161,7 @@ class PairedPredictions:
 
     def _common_halves(self, arms: Sequence[ArmPredictions]) -> int:
         """How many of the first split halves all arms have results of."""
-        return min(len(arm.split_half_hits) for arm in arms) if self.score == "accuracy" else 0
+        return min(len(arm.split_half_hits) for arm in arms) if self.score in ("accuracy", "r2") else 0
 
     def _half_accuracy(self, arms: Sequence[ArmPredictions], classes: slice, count: int) -> np.ndarray:
         """(B, 2) mean accuracy in each half, for those of the first `count` splits in which both hold out anything."""
@@ -181,11 +199,14 @@ def pair_predictions(
         l2_grid=first.l2_grid,
         split_half_counts=first.split_half_counts,
         features={encoder: files[encoder].features for encoder in encoders},
+        score="accuracy" if first.classes else "r2",
     )
 
 
 def pair_any(files: Mapping[str, Predictions], score: Score = "accuracy") -> PairedPredictions:
     """Files that come from anywhere, of which arms are to be compared. It has no contrasts, controls or alternatives.
+
+    score: of classes; numbers are scored by R^2.
 
     Raises UserError if two of them disagree on items, labels, groups, folds, or the split halves that both have.
     """
@@ -206,7 +227,7 @@ def pair_any(files: Mapping[str, Predictions], score: Score = "accuracy") -> Pai
         l2_grid=first.l2_grid,
         split_half_counts=max((each.split_half_counts for each in files.values()), key=len),
         features={name: each.features for name, each in files.items()},
-        score=score,
+        score=score if first.classes else "r2",
     )
 
 

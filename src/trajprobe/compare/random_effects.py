@@ -56,6 +56,18 @@ def group_scores(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return mean + (totals - mean * sizes) * (len(sizes) / values.shape[1])
 
 
+def ratio_scores(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """(S, M) scores whose mean is mean(numerator) / mean(denominator), for its interval.
+
+    numerator: (S, M), or (M,) for one seed; denominator: (M,) >= 0. By the first-order expansion of the ratio r around
+    the two means, item i of seed s contributes r + (numerator_si - r denominator_i) / mean(denominator).
+    """
+    numerator = np.atleast_2d(numerator)
+    mean = denominator.mean()
+    ratio = numerator.mean() / mean
+    return np.asarray(ratio + (numerator - ratio * denominator) / mean)
+
+
 @dataclass(frozen=True)
 class MeanSquares:
     """Of a two-way table of `seeds` by `groups`, and what other training items add to the variance of its mean.

@@ -1,4 +1,5 @@
-"""How good held-out predictions are: accuracy with its interval, balanced accuracy, macro-F1, log loss, calibration.
+"""How good held-out predictions are: accuracy with its interval, balanced accuracy, macro-F1, log loss, calibration; of
+numbers R^2 with its interval, and the mean absolute error.
 
 All functions take true classes (N,) and predictions of the same items. A class that no item has and no prediction names
 counts nowhere. Each item weighs the same, whatever its group.
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t
 
-from trajprobe.compare.random_effects import MeanEstimate
+from trajprobe.compare.paired_predictions import PairedPredictions
+from trajprobe.compare.random_effects import MeanEstimate, interval
 
 BINS = 10  # of confidence
 
@@ -78,6 +80,21 @@ def reliability(
         confidence=np.bincount(bin_of_item, confidence, bins) / divisor,
         accuracy=np.bincount(bin_of_item, predicted == y, bins) / divisor,
     )
+
+
+def mean_absolute_error(y: np.ndarray, predicted: np.ndarray) -> float:
+    """Of numbers, in their unit."""
+    return float(np.abs(y - predicted).mean())
+
+
+def score_interval(
+    paired: PairedPredictions, estimate: MeanEstimate, confidence: float
+) -> tuple[float, float]:
+    """The interval of the score of an arm: Wilson's, or Student's of R^2, which is not bounded below."""
+    if paired.score == "r2":
+        low, high, _ = interval(estimate, confidence)
+        return low, min(high, 1.0)
+    return wilson_interval(estimate, paired.n_groups, confidence)
 
 
 def wilson_interval(estimate: MeanEstimate, groups: int, confidence: float) -> tuple[float, float]:

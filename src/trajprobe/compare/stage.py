@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from trajprobe.artifacts.formatting import scale_of
 from trajprobe.artifacts.metrics import (
     ARM_COLUMNS,
     CLASS_COLUMNS,
@@ -37,11 +38,12 @@ def run(settings: CompareParams, encoders: Sequence[str], baselines: Sequence[st
     judged = judge(paired, settings)
     headline = judged[encoders[0]][0]
     rungs = climb(paired, encoders[0], settings.confidence)
-    worth = worth_using(rungs, settings.confidence)
+    numeric, scale = not paired.classes, scale_of(len(paired.classes))
+    worth = worth_using(rungs, settings.confidence, scale)
     sentence = f"{headline.verdict.sentence} {worth}".strip()
     write_summary(paths.SUMMARY, tables.summarise(paired, encoders[0], headline, weights, sentence))
-    write_table(paths.LADDER, LADDER_COLUMNS, ladder_rows(paired, rungs, settings.confidence))
-    write_table(paths.ARMS, ARM_COLUMNS, tables.arm_rows(paired, judged, settings.confidence))
+    write_table(paths.LADDER, LADDER_COLUMNS, ladder_rows(paired, rungs, settings.confidence), numeric)
+    write_table(paths.ARMS, ARM_COLUMNS, tables.arm_rows(paired, judged, settings.confidence), numeric)
     write_table(paths.CONFUSION, CONFUSION_COLUMNS, tables.confusion_rows(paired))
     write_table(paths.PER_CLASS, CLASS_COLUMNS, tables.per_class_rows(paired, settings.confidence))
     write_table(paths.RELIABILITY, RELIABILITY_COLUMNS, tables.reliability_rows(paired))

@@ -12,7 +12,7 @@ from trajprobe.compare.checks import fraction_at_edge
 from trajprobe.compare.classical_tests import holm
 from trajprobe.compare.gain import gain_interval
 from trajprobe.compare.paired_predictions import Contrast, PairedPredictions
-from trajprobe.compare.scores import reliability, score, wilson_interval
+from trajprobe.compare.scores import mean_absolute_error, reliability, score, score_interval
 from trajprobe.compare.verdict import JudgedContrast
 
 TableRow = dict[str, Any]
@@ -32,7 +32,7 @@ def summarise(
         n_classes=len(paired.classes),
         chance=paired.chance,
         accuracy=scores["accuracy"],
-        macro_f1=scores["macro_f1"],
+        macro_f1=scores.get("macro_f1"),
         log_loss=scores["log_loss"],
         random_accuracy=gain.random_accuracy,
         gain=gain.value,
@@ -50,7 +50,10 @@ def summarise(
 
 
 def _scores(paired: PairedPredictions, arms: Sequence[ArmPredictions]) -> dict[str, float]:
-    """All scores averaged over arms and repeats."""
+    """All scores averaged over arms and repeats; of numbers R^2 as the accuracy and the absolute error as the loss."""
+    if not paired.classes:
+        error = mean_absolute_error(paired.y, np.stack([arm.predicted for arm in arms]))
+        return {"accuracy": float(paired.item_scores(arms).mean()), "log_loss": error}
     each = [
         asdict(score(paired.y, predicted, probability))
         for arm in arms
@@ -86,7 +89,7 @@ def arm_rows(paired: PairedPredictions, judged: Judged, confidence: float) -> It
 
 
 def _arm_row(paired: PairedPredictions, arm: ArmPredictions, confidence: float) -> TableRow:
-    low, high = wilson_interval(paired.accuracy([arm]), paired.n_groups, confidence)
+    low, high = score_interval(paired, paired.accuracy([arm]), confidence)
     return {
         **asdict(arm.arm),
         **_scores(paired, [arm]),
@@ -98,7 +101,10 @@ def _arm_row(paired: PairedPredictions, arm: ArmPredictions, confidence: float) 
 
 
 def confusion_rows(paired: PairedPredictions) -> Iterable[TableRow]:
-    """confusion.csv: actual and predicted class of each item in the first repeat, for every arm of each headline."""
+    """confusion.csv: actual and predicted class of each item in the first repeat, for every arm of each headline.
+
+    As in all tables about classes there are no rows if numbers are predicted.
+    """
     for encoder, contrast in _headlines(paired):
         for arm in (contrast.pretrained, *contrast.random):
             for actual, predicted in zip(paired.y, arm.predicted[0], strict=True):
@@ -183,4 +189,5 @@ def order_rows(paired: PairedPredictions) -> Iterable[TableRow]:
 
 
 def _headlines(paired: PairedPredictions) -> Iterable[tuple[str, Contrast]]:
-    return ((encoder, contrasts[0]) for encoder, contrasts in paired.contrasts.items())
+    """Of each encoder, for the tables about classes."""
+    return ((encoder, contrasts[0]) for encoder, contrasts in paired.contrasts.items() if paired.classes)

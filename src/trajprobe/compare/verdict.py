@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from trajprobe.artifacts.formatting import bare, counted, p_equals, percent, plus_minus, points_range
+from trajprobe.artifacts.formatting import ACCURACY, Scale, counted, p_equals, percent, scale_of
 from trajprobe.compare.checks import Checks, check_contrast
 from trajprobe.compare.classical_tests import holm
 from trajprobe.compare.gain import Gain, estimate_gain
@@ -60,10 +60,11 @@ def judge(paired: PairedPredictions, settings: CompareParams) -> dict[str, list[
     }
     adjusted = _adjust(gains)
     judged: dict[str, list[JudgedContrast]] = {encoder: [] for encoder in paired.contrasts}
+    scale = scale_of(len(paired.classes))
     for encoder, contrasts in paired.contrasts.items():
         for contrast, gain, p_adjusted in zip(contrasts, gains[encoder], adjusted[encoder], strict=True):
             checks = check_contrast(paired, encoder, contrast)
-            verdict = decide(gain, checks, p_adjusted, settings.confidence, settings.rope)
+            verdict = decide(gain, checks, p_adjusted, settings.confidence, settings.rope, scale)
             judged[encoder].append(JudgedContrast(contrast, gain, p_adjusted, verdict))
     return judged
 
@@ -80,8 +81,13 @@ def _adjust(gains: Mapping[str, Sequence[Gain]]) -> dict[str, list[float]]:
     return {encoder: [own, *found[encoder][1:]] for encoder, own in zip(gains, headlines, strict=True)}
 
 
-def decide(gain: Gain, checks: Checks, p_adjusted: float, confidence: float, rope: float) -> Verdict:
-    """The verdict on `gain`. p_adjusted: the larger of its p-values after Holm's correction over all comparisons."""
+def decide(
+    gain: Gain, checks: Checks, p_adjusted: float, confidence: float, rope: float, scale: Scale = ACCURACY
+) -> Verdict:
+    """The verdict on `gain`. p_adjusted: the larger of its p-values after Holm's correction over all comparisons.
+
+    rope: in units of the score, of which scale is.
+    """
     alpha = 1 - confidence
     # Two arms at the level of noise differ, or agree, by chance only.
     above_noise = checks.pretrained_above_noise, checks.random_above_noise
@@ -94,39 +100,40 @@ def decide(gain: Gain, checks: Checks, p_adjusted: float, confidence: float, rop
             word = "helps" if gain.value > 0 else "hurts"
     if word == "helps" and checks.seen:
         word = "inconclusive"
-    warnings = _warnings(gain, checks, word, rope, alpha)
+    warnings = _warnings(gain, checks, word, rope, alpha, scale)
     if gain.p_both < alpha <= p_adjusted and word == "inconclusive":
         warnings.append(
             f"Not significant after Holm's correction for the number of comparisons ({p_equals(p_adjusted)})."
         )
-    sentence = _sentence(gain, word, confidence, rope)
+    sentence = _sentence(gain, word, confidence, rope, scale)
     return Verdict(word, sentence, " ".join(warnings), checks.confounded, checks.seen > 0)
 
 
-def _sentence(gain: Gain, word: VerdictWord, confidence: float, rope: float) -> str:
+def _sentence(gain: Gain, word: VerdictWord, confidence: float, rope: float, scale: Scale) -> str:
     """The verdict with the answers to both questions, and what neither covers."""
     level = percent(confidence, None)
     opening = {
         "helps": "Pretraining helps",
         "hurts": "Pretraining hurts",
-        "no_difference": f"Pretraining makes no difference beyond {plus_minus(rope)} points (equivalence test)",
+        "no_difference": f"Pretraining makes no difference beyond {scale.region(rope)} (equivalence test)",
         "inconclusive": "Inconclusive",
     }[word]
-    side = "less" if gain.value < 0 else "more"
+    side = scale.lower if gain.value < 0 else scale.higher
+    differs = scale.differs.format(size=scale.bare(abs(gain.value)), side=side)
     other = "the average untrained network" if gain.seeds > 1 else "one untrained network"
     said = [
-        f"{opening}: this checkpoint is {bare(abs(gain.value))} percentage points {side} accurate than {other} "
-        f"({100 * gain.accuracy:.1f} against {percent(gain.random_accuracy)}; {counted(gain.items, 'item')}, "
-        f"{counted(gain.seeds, 'initialisation')}; {level} confidence interval {points_range(gain.low, gain.high)}, "
+        f"{opening}: {differs} {other} "
+        f"({scale.bare(gain.accuracy)} against {scale.value(gain.random_accuracy)}; {counted(gain.items, 'item')}, "
+        f"{counted(gain.seeds, 'initialisation')}; {level} confidence interval {scale.between(gain.low, gain.high)}, "
         f"{p_equals(gain.p_value)})."
     ]
     if gain.seeds > 1:
         said.append(
-            f"It is more accurate than {_beaten(gain)}; the {level} prediction interval of its gain over one untrained "
-            f"network is {points_range(gain.prediction_low, gain.prediction_high)} ({p_equals(gain.p_draw)})."
+            f"{scale.beats} {_beaten(gain)}; the {level} prediction interval of its gain over one untrained "
+            f"network is {scale.between(gain.prediction_low, gain.prediction_high)} ({p_equals(gain.p_draw)})."
         )
     if word == "inconclusive" and gain.p_both >= 1 - confidence:
-        most = f"{bare(gain.detectable)} points" if gain.detectable <= 1 else "no gain"
+        most = scale.sized(gain.detectable) if gain.detectable <= 1 else "no gain"
         said.append(
             f"A study of this size detects {'a gain of ' if gain.detectable <= 1 else ''}{most} (80 % power in both "
             f"tests, two-sided {percent(1 - confidence, None)})."
@@ -139,7 +146,9 @@ def _beaten(gain: Gain) -> str:
     return {0: "none", gain.seeds: f"all {gain.seeds}"}.get(count, f"{count} of the {gain.seeds}")
 
 
-def _warnings(gain: Gain, checks: Checks, word: VerdictWord, rope: float, alpha: float) -> list[str]:
+def _warnings(
+    gain: Gain, checks: Checks, word: VerdictWord, rope: float, alpha: float, scale: Scale
+) -> list[str]:
     """Sentences on what limits the verdict `word`, each with its remedy."""
     found = []
     if checks.seen:
@@ -166,7 +175,7 @@ def _warnings(gain: Gain, checks: Checks, word: VerdictWord, rope: float, alpha:
             if checks.saturated == "both" and word not in ("helps", "hurts")
             else "Saturated: an arm is at the ceiling, so a larger gain could not show."
         )
-        found.append("Try more classes, fewer labels or more noise.")
+        found.append(scale.harder)
     if checks.confounded:
         found.append(
             "Confounded: the pretrained arm can see the order of frames and the random arm cannot, so part of the gain "
@@ -190,17 +199,17 @@ def _warnings(gain: Gain, checks: Checks, word: VerdictWord, rope: float, alpha:
         )
     if gain.outlier is not None:
         found.append(
-            f"Initialisation {gain.outlier} ({percent(gain.accuracies[gain.outlier])}) lies far from the others, and a "
+            f"Initialisation {gain.outlier} ({scale.value(gain.accuracies[gain.outlier])}) lies far from the others, and a "
             "few that collapse make intervals too narrow. Raise extract.random_inits to 20."
         )
     if not gain.covers_training:
         found.append(
-            "A class has too few items to split in half, so the interval does not cover other training items and is "
-            "too narrow. Add items of that class."
+            f"{scale.too_few} to split in half, so the interval does not cover other training items and is "
+            f"too narrow. Add items{scale.of_class}."
         )
     if word == "inconclusive" and gain.seeds > 1 and -rope <= gain.low and gain.high <= rope:
         found.append(
-            f"The interval lies inside {plus_minus(rope)} points, but the arms differ on too few items to be called "
+            f"The interval lies inside {scale.region(rope)}, but the arms differ on too few items to be called "
             "equal. Add items."
         )
     return found

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from trajprobe.artifacts.comparisons import Arms, ArmScores, Comparison
-from trajprobe.artifacts.formatting import points, points_range
+from trajprobe.artifacts.formatting import ACCURACY, Scale
 from trajprobe.core.schema import Interval
 from trajprobe.plot.style import (
     WIDTH,
@@ -39,10 +39,11 @@ SHARE = 0.54  # of the free width, for the accuracy panel
 OFFSET = 0.17  # of the pretrained arm above the middle of its line, and of the random arm below
 
 
-def draw_arms(arms: Arms, chance: float, rope: float, theme: Theme) -> Figure:
+def draw_arms(arms: Arms, chance: float, rope: float, theme: Theme, scale: Scale = ACCURACY) -> Figure:
     """Both panels, for the headline representation of every encoder and for the controls.
 
-    chance: accuracy of the most frequent class; rope: half the width of the band of practical equivalence. Fractions.
+    chance: accuracy of the most frequent class; rope: half the width of the band of practical equivalence. Fractions;
+    or in units of another scale.
     """
     headlines = arms.headlines
     row = ROW if len(headlines) <= 4 else TIGHT_ROW
@@ -67,20 +68,20 @@ def draw_arms(arms: Arms, chance: float, rope: float, theme: Theme) -> Figure:
         return axes
 
     accuracy = lined(left, SHARE * free, below, bottom)
-    accuracy.set_title("Accuracy")
+    accuracy.set_title(scale.title)
     accuracy.set_yticks(lines + control_lines, labels)
     for i, text in enumerate(accuracy.get_yticklabels()):
         text.set(fontweight="bold") if i < len(lines) else text.set(color=theme.muted)
     if control_lines:
         ends = [0.3 / WIDTH, (left + SHARE * free) / WIDTH]
         figure.add_artist(Line2D(ends, [split / height] * 2, linewidth=0.8, color=theme.line))
-    _accuracies(accuracy, headlines, lines, arms.controls, control_lines, chance, theme)
+    _accuracies(accuracy, headlines, lines, arms.controls, control_lines, chance, theme, scale)
 
     gain = lined(left + SHARE * free + GAP, (1 - SHARE) * free, split, -0.5)
     gain.set_title("Gain of pretraining")
     gain.set_yticks([])
-    _gains(gain, [comparison.gain for comparison in headlines], lines, rope, theme)
-    _key(gain, height - TOP - split, headlines, arms.controls, chance, rope, theme)
+    _gains(gain, [comparison.gain for comparison in headlines], lines, rope, theme, scale)
+    _key(gain, height - TOP - split, headlines, arms.controls, chance, rope, theme, scale)
     return figure
 
 
@@ -92,12 +93,13 @@ def _accuracies(
     control_lines: Sequence[float],
     chance: float,
     theme: Theme,
+    scale: Scale,
 ) -> None:
     estimates = [c.pretrained.accuracy for c in comparisons] + [arm.accuracy for arm in controls]
     randoms = [arm.accuracy.value for c in comparisons for arm in c.random]
     low, high = _span([chance, *randoms, *(end for e in estimates for end in (e.low, e.high))])
     pad = 0.05 * (high - low)
-    axes.set_xlim(max(low - pad, -0.02), min(high + pad, 1.02))
+    axes.set_xlim(max(low - pad, -0.02) if scale is ACCURACY else low - pad, min(high + pad, 1.02))
     axes.axvline(chance, **chance_look(theme), gid="chance")
     swarm = 0.016 * (axes.get_xlim()[1] - axes.get_xlim()[0])
     for comparison, line in zip(comparisons, lines, strict=True):
@@ -122,11 +124,13 @@ def _accuracies(
         axes.plot([mean, mean], ends, color=theme.random, linewidth=2.6, gid="random mean")
     for arm, line in zip(controls, control_lines, strict=True):
         _whisker(axes, arm.accuracy, line, theme.control, "D", 5.5)
-    in_percent(axes.xaxis)
-    axes.set_xlabel("held-out accuracy, %")
+    in_percent(axes.xaxis, scale)
+    axes.set_xlabel(scale.axis)
 
 
-def _gains(axes: Axes, gains: Sequence[Interval], lines: Sequence[float], rope: float, theme: Theme) -> None:
+def _gains(
+    axes: Axes, gains: Sequence[Interval], lines: Sequence[float], rope: float, theme: Theme, scale: Scale
+) -> None:
     low, high = _span([-1.6 * rope, 1.6 * rope, *(end for gain in gains for end in (gain.low, gain.high))])
     pad = 0.06 * (high - low)
     axes.set_xlim(low - pad, high + pad)
@@ -136,11 +140,11 @@ def _gains(axes: Axes, gains: Sequence[Interval], lines: Sequence[float], rope: 
         _whisker(axes, gain, line, theme.ink, "o", 7)
         place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
         place |= {"xy": (1, line), "va": "center"}
-        ends = points_range(gain.low, gain.high)
-        axes.annotate(points(gain.value), xytext=(12, 5), fontsize=11, fontweight="bold", **place)
+        ends = scale.between(gain.low, gain.high)
+        axes.annotate(scale.difference(gain.value), xytext=(12, 5), fontsize=11, fontweight="bold", **place)
         axes.annotate(ends, xytext=(12, -8), fontsize=8, color=theme.muted, **place)
-    in_points(axes.xaxis)
-    axes.set_xlabel("pretrained − mean of random, points")
+    in_points(axes.xaxis, scale)
+    axes.set_xlabel(f"pretrained − mean of random, {scale.measure}")
 
 
 def _whisker(axes: Axes, estimate: Interval, line: float, colour: str, marker: str, size: float) -> None:
@@ -171,6 +175,7 @@ def _key(
     chance: float,
     rope: float,
     theme: Theme,
+    scale: Scale,
 ) -> None:
     """The key, in the space beside the controls and under the gains, whose axes are `inches` high."""
     several = any(len(comparison.random) > 1 for comparison in comparisons)
@@ -191,8 +196,8 @@ def _key(
     if controls:
         look = {"color": theme.control, "marker": "D", "markersize": 5.5, "linewidth": 2}
         handles.append(mark("control, with interval", **look))
-    handles.append(chance_mark(chance, theme))
-    handles.append(rope_mark(rope, theme))
+    handles.append(chance_mark(chance, theme, scale))
+    handles.append(rope_mark(rope, theme, scale))
     axes.legend(
         handles=handles,
         loc="upper left",

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from trajprobe.artifacts.analyses import Injection
 from trajprobe.artifacts.comparisons import Arms, Comparison
-from trajprobe.artifacts.formatting import bare, counted, percent, points_range
+from trajprobe.artifacts.formatting import ACCURACY, Scale, bare, counted
 from trajprobe.plot.encoder_facts import EncoderFacts
 
 KNOWN = {
@@ -71,33 +71,40 @@ def unseen(drawn: Mapping[str, str]) -> list[str]:
     return [name for key, name in (("fit", "size"), ("time", "duration")) if drawn.get(key) == "item"]
 
 
-def headline(verdict: str, rope: float) -> str:
-    """The verdict as a heading. rope: a fraction."""
+def headline(verdict: str, rope: float, scale: Scale = ACCURACY) -> str:
+    """The verdict as a heading. rope: a fraction, or in units of the scale."""
     return {
         "helps": "Pretraining helps",
         "hurts": "Pretraining hurts",
-        "no_difference": f"Pretraining makes no difference beyond ±{100 * rope:g} points",
+        "no_difference": f"Pretraining makes no difference beyond {scale.region(rope)}",
         "inconclusive": "Inconclusive: the data do not decide",
     }[verdict]
 
 
 def lede(
-    comparison: Comparison, held: int, items: int, n_classes: int, source: str, noun: str = "trajectories"
+    comparison: Comparison,
+    held: int,
+    items: int,
+    n_classes: int,
+    source: str,
+    noun: str = "trajectories",
+    scale: Scale = ACCURACY,
 ) -> str:
     """One sentence with both accuracies.
 
-    held: number of items that were held out at least once, of `items`. noun: what the items are.
+    held: number of items that were held out at least once, of `items`. n_classes: 0 if numbers are predicted. noun:
+    what the items are.
     """
     own, random = comparison.pretrained.accuracy.value, comparison.random_mean
     count = f"{items:,}" if held == items else f"{held:,} of {items:,}"
     return (
-        f"A linear probe on frozen features of {comparison.encoder} reaches a held-out accuracy of {percent(own)} with "
-        f"pretrained weights and {percent(random)} with random weights, on {count} {source} {noun} in "
-        f"{counted(n_classes, 'class')}."
+        f"A linear probe on frozen features of {comparison.encoder} reaches a held-out {scale.name} of {scale.value(own)} "
+        f"with pretrained weights and {scale.value(random)} with random weights, on {count} {source} {noun}"
+        f"{' in ' + counted(n_classes, 'class') if n_classes else ''}."
     )
 
 
-def remarks(arms: Arms, noise: bool) -> list[str]:
+def remarks(arms: Arms, noise: bool, scale: Scale = ACCURACY) -> list[str]:
     """What a reader must know beside the headline, most serious first; may be empty.
 
     noise: the clips show noise instead of the trajectories.
@@ -119,8 +126,8 @@ def remarks(arms: Arms, noise: bool) -> list[str]:
     if better:
         best = max(better, key=lambda arm: arm.accuracy.value)
         found.append(
-            f"The control “{best.encoder}” reaches {percent(best.accuracy.value)}, more than the pretrained encoder: "
-            "for these classes alone, no encoder is needed."
+            f"The control “{best.encoder}” reaches {scale.value(best.accuracy.value)}, more than the pretrained encoder: "
+            f"for these {scale.labels} alone, no encoder is needed."
         )
     return found
 
@@ -133,6 +140,7 @@ def limits(
     facts: EncoderFacts,
     ready: bool = False,
     hidden: Sequence[str] = (),
+    scale: Scale = ACCURACY,
 ) -> list[str]:
     """What cannot be concluded from this comparison.
 
@@ -143,15 +151,15 @@ def limits(
     found = []
     if comparison.verdict == "no_difference":
         found.append(
-            f"That the gain is zero. It is smaller than ±{100 * rope:g} points, which compare.rope in params.yaml "
+            f"That the gain is zero. It is smaller than {scale.region(rope)}, which compare.rope in params.yaml "
             "defines as too small to matter."
         )
     if comparison.verdict == "inconclusive":
         found.append(
-            f"That pretraining makes no difference. Gains from {points_range(gain.low, gain.high)} points are "
+            f"That pretraining makes no difference. Gains from {scale.between(gain.low, gain.high)}{scale.unit} are "
             "consistent with the data."
             + (
-                f" A gain of {100 * detectable:.1f} points would have been detected with 80 % power."
+                f" A gain of {scale.sized(detectable)} would have been detected with 80 % power."
                 if detectable <= 1
                 else ""
             )

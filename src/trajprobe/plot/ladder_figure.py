@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
 from trajprobe.artifacts.comparisons import LadderRow
+from trajprobe.artifacts.formatting import ACCURACY, Scale
 from trajprobe.plot.style import WIDTH, chance_look, chance_mark, in_percent, key_above, mark, panel, short
 from trajprobe.plot.theme import Theme
 
@@ -23,8 +24,8 @@ SPACE = 0.17  # inches between two names, at least
 SAME, NEAR = 0.012, 0.2  # shares of the axis: sizes that are drawn side by side, and whose names may overlap
 
 
-def draw_ladder(rows: Sequence[LadderRow], chance: float, theme: Theme) -> Figure:
-    """rows: those of ladder.csv. chance: accuracy of the most frequent class, a fraction."""
+def draw_ladder(rows: Sequence[LadderRow], chance: float, theme: Theme, scale: Scale = ACCURACY) -> Figure:
+    """rows: those of ladder.csv. chance: accuracy of the most frequent class, a fraction, or as the scale has it."""
     figure = Figure(figsize=(WIDTH, TOP + HEIGHT + BOTTOM))
     names = dict(zip(map(id, rows), short([_name(row) for row in rows], 24, "alternative"), strict=True))
     sized = [(math.log10(row.parameters), row) for row in rows if row.parameters]
@@ -49,7 +50,7 @@ def draw_ladder(rows: Sequence[LadderRow], chance: float, theme: Theme) -> Figur
         axes.grid(axis="y")
         axes.axhline(chance, **chance_look(theme))
         axes.set_xlabel(title)
-        in_percent(axes.yaxis)
+        in_percent(axes.yaxis, scale)
         if part is sized:
             sizes = [size for size, _ in part]
             axes.set_xlim(min(sizes) - 0.5, max(sizes) + 0.5)
@@ -58,7 +59,7 @@ def draw_ladder(rows: Sequence[LadderRow], chance: float, theme: Theme) -> Figur
         else:
             axes.set(xlim=(-0.15, 1), xticks=[])
         if left == LEFT:
-            axes.set_ylabel("held-out accuracy, %")
+            axes.set_ylabel(scale.axis)
         else:
             axes.set_yticklabels([])
         _marks(axes, part, names, theme)
@@ -68,7 +69,7 @@ def draw_ladder(rows: Sequence[LadderRow], chance: float, theme: Theme) -> Figur
         mark("not tied for best", **look, markerfacecolor=theme.surface),
         mark("pretrained", color=theme.pretrained, marker="o", linestyle="", markersize=8),
         mark("random", color=theme.random, marker="o", linestyle="", markersize=8),
-        chance_mark(chance, theme),
+        chance_mark(chance, theme, scale),
     ]
     key_above(figure, handles, LEFT, theme)
     return figure

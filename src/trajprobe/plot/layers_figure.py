@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trajprobe.artifacts.comparisons import Comparison
+from trajprobe.artifacts.formatting import ACCURACY, Scale
 from trajprobe.plot.style import (
     WIDTH,
     chance_look,
@@ -29,8 +30,10 @@ PANEL, TOP, BOTTOM, LEFT, GAP, RIGHT = 2.6, 0.85, 0.6, 0.75, 0.25, 0.15  # inche
 LETTER = 0.08  # approximate width of a letter, in inches
 
 
-def draw_layers(comparisons: Sequence[Comparison], chance: float, theme: Theme) -> Figure:
-    """comparisons: two or more, all of one encoder, in the order of its layers. chance: a fraction."""
+def draw_layers(
+    comparisons: Sequence[Comparison], chance: float, theme: Theme, scale: Scale = ACCURACY
+) -> Figure:
+    """comparisons: two or more, all of one encoder, in the order of its layers. chance: a fraction, or as the scale."""
     layers = list(dict.fromkeys(comparison.pretrained.layer for comparison in comparisons))
     poolings = list(dict.fromkeys(comparison.pretrained.pooling for comparison in comparisons))
     if len(layers) > 1:
@@ -55,10 +58,10 @@ def draw_layers(comparisons: Sequence[Comparison], chance: float, theme: Theme) 
         axes.set_title(f"{'pooling' if noun == 'layer' else 'layer'}: {title}")
         axes.set_xticks(range(len(names)), ticks, rotation=90 if upright else 0)
         axes.set_xlabel(noun)
-        in_percent(axes.yaxis)
+        in_percent(axes.yaxis, scale)
         axes.tick_params(axis="y", labelcolor=theme.muted, labelleft=number == 0)
         if number == 0:
-            axes.set_ylabel("held-out accuracy, %")
+            axes.set_ylabel(scale.axis)
         at = [names.index(c.pretrained.layer if noun == "layer" else c.pretrained.pooling) for c in own]
         _curve(axes, at, own, chance, noun == "layer", theme)
     random = {"color": theme.random, "linestyle": ""}
@@ -66,7 +69,7 @@ def draw_layers(comparisons: Sequence[Comparison], chance: float, theme: Theme) 
         pretrained_mark(theme),
         mark("random: one dot per initialisation", **random, marker="o", markersize=4.5),
         mark("random: mean", **random, marker="_", markersize=12, markeredgewidth=2.4),
-        chance_mark(chance, theme),
+        chance_mark(chance, theme, scale),
     ]
     key_above(figure, handles, LEFT, theme)
     return figure

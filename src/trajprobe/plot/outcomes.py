@@ -14,7 +14,8 @@ from trajprobe.core.errors import UserError
 class Votes:
     """The predictions of one arm for N items and K classes, counted over repeats and initialisations.
 
-    y: (N,) true classes. counts: (N, K) how often an item was predicted as a class; every row has the same sum.
+    y: (N,) true classes, or numbers, of which there are no votes (K is 0). counts: (N, K) how often an item was
+    predicted as a class; every row has the same sum.
     """
 
     y: NDArray[np.int64]
@@ -42,10 +43,20 @@ class Votes:
 
 
 @dataclass(frozen=True)
+class PredictedNumbers:
+    """(N,) true numbers, and those predicted in the first repeat by the pretrained arm and the first initialisation."""
+
+    true: NDArray[np.float64]
+    pretrained: NDArray[np.float64]
+    random: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Outcomes:
     """Both arms of an encoder over the same N held-out items, item_ids (N,), and K classes.
 
     inits: number of random initialisations. folds, repeats: of the cross-validation; folds is 1 for a published split.
+    numbers: where these are predicted in place of classes.
     """
 
     classes: list[str]
@@ -55,6 +66,7 @@ class Outcomes:
     inits: int
     folds: int
     repeats: int
+    numbers: PredictedNumbers | None = None
 
 
 def count_outcomes(predictions: Predictions, encoder: str) -> Outcomes:
@@ -78,13 +90,16 @@ def count_outcomes(predictions: Predictions, encoder: str) -> Outcomes:
         inits=len(random),
         folds=int(pretrained[0].fold.max()) + 1,
         repeats=len(pretrained[0].fold),
+        numbers=None
+        if predictions.classes
+        else PredictedNumbers(predictions.y, pretrained[0].predicted[0], random[0].predicted[0]),
     )
 
 
 def _votes(predictions: Predictions, arms: Sequence[ArmPredictions]) -> Votes:
     rows = np.arange(len(predictions.y))
     counts = np.zeros((len(rows), len(predictions.classes)), np.int64)
-    for arm in arms:
+    for arm in arms if predictions.classes else ():
         for predicted in arm.predicted:  # one repeat
             counts[rows, predicted] += 1
     return Votes(predictions.y, counts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from trajprobe.artifacts.analyses import Analyses
 from trajprobe.artifacts.comparisons import BEST_OF, Arms, ClassGain, LadderRow
-from trajprobe.artifacts.formatting import counted, percent
+from trajprobe.artifacts.formatting import counted, percent, scale_of
 from trajprobe.artifacts.metrics import Summary
 from trajprobe.plot import findings
 from trajprobe.plot.clip_sheets import ClipStrip
@@ -97,20 +97,26 @@ def render_page(data: ReportData) -> str:
     """The page as HTML."""
     held = len(data.outcomes.item_ids)
     main, summary, classes = data.arms.headlines[0], data.summary, data.outcomes.classes
+    scale = scale_of(len(classes))
     detectable = summary.minimum_detectable_gain
     noun = "clips" if data.arms.missing_control else "trajectories"
     return template("page.html").render(
-        headline=findings.headline(main.verdict, data.rope),
+        headline=findings.headline(main.verdict, data.rope, scale),
+        scale=scale,
+        errors="errors" if classes else "squared error",
+        fewer="fewer" if classes else "less",
+        range_of=lambda interval: scale.values_between(interval.low, interval.high),
+        gain_range=lambda interval: scale.between(interval.low, interval.high),
         sentence=summary.sentence,
         ladder=data.ladder,
-        lede=findings.lede(main, held, data.items, len(classes), data.source.name, noun),
+        lede=findings.lede(main, held, data.items, len(classes), data.source.name, noun, scale),
         main=main,
         strip=interval_strips([main.gain], data.rope)[0],
         detectable=detectable,
         chance=summary.chance,
         confidence=percent(data.confidence, 0),
-        rope=f"{100 * data.rope:g}",
-        remarks=findings.remarks(data.arms, data.clip.noise),
+        rope=scale.region(data.rope),
+        remarks=findings.remarks(data.arms, data.clip.noise, scale),
         limits=findings.limits(
             main,
             data.rope,
@@ -119,6 +125,7 @@ def render_page(data: ReportData) -> str:
             data.encoders[0],
             data.clip.ready,
             data.clip.hidden,
+            scale,
         ),
         comparisons=data.arms.headlines,
         controls=data.arms.controls,
@@ -192,9 +199,10 @@ def _measures(data: ReportData) -> dict[str, MeasuresSection]:
 def _protocol(outcomes: Outcomes, held: int, items: int) -> str:
     if outcomes.folds == 1:
         return f"the published split of the data: {held:,} of {counted(items, 'item')} held out, groups kept together"
+    stratum = "quantile" if outcomes.numbers else "class"
     repeats = f", repeated {outcomes.repeats} times" if outcomes.repeats > 1 else ""
     return (
-        f"{outcomes.folds}-fold cross-validation, stratified by class{repeats}; groups are kept together, and all arms "
+        f"{outcomes.folds}-fold cross-validation, stratified by {stratum}{repeats}; groups are kept together, and all arms "
         "have the same folds"
     )
 

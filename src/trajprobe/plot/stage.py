@@ -7,10 +7,11 @@ from pathlib import Path
 from trajprobe.artifacts.analyses import read_analyses
 from trajprobe.artifacts.clips import Clips, open_clips
 from trajprobe.artifacts.comparisons import read_arms, read_bins, read_class_gains, read_ladder
+from trajprobe.artifacts.formatting import scale_of
 from trajprobe.artifacts.metrics import read_summary
 from trajprobe.artifacts.predictions import read_predictions
 from trajprobe.artifacts.source_card import load_source_card
-from trajprobe.artifacts.trajectories import items_digest, read_items
+from trajprobe.artifacts.trajectories import items_digest, read_items, shown_classes
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.files import atomic
@@ -35,19 +36,21 @@ def run(settings: PlotParams, source: str, encoders: Sequence[str], rope: float,
     outcomes = {name: count_outcomes(own, name) for name, own in predictions.items()}
     analyses = {name: read_analyses(paths.analyses(name), name) for name in encoders}
     ladder = read_ladder(paths.LADDER)
-    bins = read_bins(paths.RELIABILITY, encoders)
+    numeric = summary.n_classes == 0
+    bins = {} if numeric else read_bins(paths.RELIABILITY, encoders)
     items = read_items(paths.TRAJECTORIES)
     clips = open_clips(paths.VIDEOS)
     clips.check_items(items_digest(items.item_ids))
     card = load_source_card(source)
     headline = outcomes[encoders[0]]
+    scale, shown = scale_of(summary.n_classes), shown_classes(items.labels, items.classes)
     with atomic(paths.REPORT) as folder:
         folder.mkdir()
         data = ReportData(
             summary=summary,
             arms=arms,
             outcomes=headline,
-            class_gains=read_class_gains(paths.PER_CLASS, encoders),
+            class_gains={} if numeric else read_class_gains(paths.PER_CLASS, encoders),
             analyses=analyses,
             ladder=ladder,
             source=SourceFacts(
@@ -57,9 +60,11 @@ def run(settings: PlotParams, source: str, encoders: Sequence[str], rope: float,
             quarantined=_count_rows(paths.QUARANTINE),
             clip=_clip_facts(clips),
             encoders=[describe_encoder(own.features) for own in predictions.values()],
-            figures=write_figures(folder, arms, outcomes, bins, analyses, ladder, summary.chance, rope),
-            disagreements=write_disagreements(clips, items.item_ids, headline, folder),
-            examples=write_class_clips(clips, items.labels, items.classes, settings.clips_per_class, folder),
+            figures=write_figures(
+                folder, arms, outcomes, bins, analyses, ladder, summary.chance, rope, scale
+            ),
+            disagreements=[] if numeric else write_disagreements(clips, items.item_ids, headline, folder),
+            examples=write_class_clips(clips, *shown, settings.clips_per_class, folder),
             rope=rope,
             confidence=confidence,
         )

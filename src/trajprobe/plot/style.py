@@ -21,7 +21,7 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from trajprobe.artifacts.formatting import percent
+from trajprobe.artifacts.formatting import ACCURACY, Scale
 from trajprobe.plot.theme import THEMES, Theme
 
 DPI = 200
@@ -69,15 +69,15 @@ def panel(figure: Figure, left: float, bottom: float, width: float, height: floa
     return figure.add_axes((left / across, bottom / up, width / across, height / up), **settings)
 
 
-def in_percent(axis: Axis) -> None:
-    """Tick labels of fractions as percentages, without the % sign, which is part of the axis label."""
-    axis.set_major_formatter(lambda value, _: f"{round(100 * value, 6):g}")
+def in_percent(axis: Axis, scale: Scale = ACCURACY) -> None:
+    """Tick labels of fractions as percentages, without the % sign, which is part of the axis label; or as the scale."""
+    axis.set_major_formatter(lambda value, _: f"{round(scale.factor * value, 6):g}")
 
 
-def in_points(axis: Axis) -> None:
-    """Tick labels of differences of fractions, as signed percentage points."""
+def in_points(axis: Axis, scale: Scale = ACCURACY) -> None:
+    """Tick labels of differences of fractions, as signed percentage points, or as the scale."""
     axis.set_major_formatter(
-        lambda value, _: f"{round(100 * value, 6):+g}".replace("-", "−") if value else "0"
+        lambda value, _: f"{round(scale.factor * value, 6):+g}".replace("-", "−") if value else "0"
     )
 
 
@@ -90,13 +90,13 @@ def pretrained_mark(theme: Theme) -> Line2D:
     return mark("pretrained, with interval", color=theme.pretrained, marker="o", markersize=8, linewidth=2)
 
 
-def chance_mark(chance: float, theme: Theme) -> Line2D:
-    return mark(f"chance, {percent(chance)}", **chance_look(theme))
+def chance_mark(chance: float, theme: Theme, scale: Scale = ACCURACY) -> Line2D:
+    return mark(f"chance, {scale.value(chance)}", **chance_look(theme))
 
 
-def rope_mark(rope: float, theme: Theme) -> Patch:
+def rope_mark(rope: float, theme: Theme, scale: Scale = ACCURACY) -> Patch:
     """The key's entry for the band of gains within ±`rope` (a fraction)."""
-    return Patch(facecolor=theme.rope, label=f"too small to matter, ±{100 * rope:g} points")
+    return Patch(facecolor=theme.rope, label=f"too small to matter, {scale.region(rope)}")
 
 
 def mark(label: str, **look: Any) -> Line2D:

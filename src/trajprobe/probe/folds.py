@@ -2,8 +2,8 @@
 
 Folds depend on the items and the seed alone, so every stage that trains classifiers computes the same ones. A group
 (a subject, a writer, a set of duplicates) is never on both sides of a fold, and classes are distributed as evenly as
-whole groups allow. If the data publishes a split, that is the one outer fold. Inner folds, which choose the penalty,
-divide the training part of each outer fold by the same rules.
+whole groups allow; numbers to predict are distributed by quantile bins. If the data publishes a split, that is the one
+outer fold. Inner folds, which choose the penalty, divide the training part of each outer fold by the same rules.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from trajprobe.core.errors import UserError
 
 SHUFFLE = 0.5  # standard deviation of the logarithm of the factor by which a group's size is disturbed
 ATTEMPTS = 10  # at a partition that is not known yet
+BINS = 10  # of numbers, at most
 INNER_GROUPS = 2  # of each class in a training part: one to test on, one to train on
 
 # int64 positions of the rows that train, and of those that are tested: an element of scikit-learn's `cv`.
@@ -49,19 +50,17 @@ def make_folds(
 ) -> list[Fold]:
     """All outer folds with their inner ones, in order of repeat and fold.
 
-    y: (N,) integers into `classes`; groups, splits: N names each (a split is "train", "test" or "").
-    split: "published", "folds", or "auto" (published if any item has a split).
-    Raises UserError if a class has too few groups, or if the published split is missing or incomplete.
+    y: (N,) integers into `classes`, or float64 numbers without classes; groups, splits: N names each (a split is
+    "train", "test" or ""). split: "published", "folds", or "auto" (published if any item has a split). Raises UserError
+    if a class has too few groups (of numbers, all items together), or if the published split is missing or incomplete.
     """
-    y = np.asarray(y)
+    y = strata(np.asarray(y), folds)
     group_numbers = np.unique(np.asarray(groups, dtype=object), return_inverse=True)[1]
     if is_published(split, splits):
         train, test = _published_split(group_numbers, splits)
         return [_with_inner(y, group_numbers, classes, train, test, inner_folds, (seed, 0, 0))]
     why = f"{folds} folds (probe.folds) need at least {folds}"
-    _require_groups(
-        y, group_numbers, classes, folds, why, "lower probe.folds, add items of it, or drop the class"
-    )
+    _require_groups(y, group_numbers, classes, folds, why, "lower probe.folds")
     result: list[Fold] = []
     known: set[bytes] = set()
     for repeat in range(repeats):
@@ -75,6 +74,28 @@ def make_folds(
             place = seed, repeat, fold
             result.append(_with_inner(y, group_numbers, classes, train, test, inner_folds, place))
     return result
+
+
+def is_numeric(y: np.ndarray) -> bool:
+    """Whether y holds numbers to predict, not integers that stand for classes."""
+    return y.dtype.kind == "f"
+
+
+def strata(y: np.ndarray, folds: int) -> np.ndarray:
+    """(N,) integers from 0 that folds distribute evenly: classes as they are, of numbers their quantile bins.
+
+    There are at most BINS of them, of about `folds` items or more; equal numbers are in one bin.
+    """
+    if not is_numeric(y):
+        return y
+    bins = max(1, min(BINS, len(y) // folds))
+    return np.searchsorted(np.quantile(y, np.arange(1, bins) / bins), y, side="right")
+
+
+def count_groups(y: np.ndarray, groups: np.ndarray, n_classes: int) -> np.ndarray:
+    """(K,) groups that each class has; (1,) of all items together if there are no classes that folds must contain."""
+    kind = y if n_classes else np.zeros(len(y), int)
+    return np.bincount(np.unique(np.stack([kind, groups]), axis=1)[0], minlength=n_classes)
 
 
 def is_published(split: str, splits: Sequence[str]) -> bool:
@@ -161,8 +182,7 @@ def _with_inner(
 ) -> Fold:
     own_y, own_groups = y[train], np.unique(groups[train], return_inverse=True)[1]
     why = f"choosing the penalty needs at least {INNER_GROUPS} in every training part"
-    remedy = "raise probe.folds, add items of it, or drop the class"
-    _require_groups(own_y, own_groups, classes, INNER_GROUPS, why, remedy)
+    _require_groups(own_y, own_groups, classes, INNER_GROUPS, why, "raise probe.folds")
     rng = np.random.default_rng([*seed, 1])  # another stream than that of the outer folds
     inner_of = assign_folds(own_y, own_groups, inner_folds, rng)
     inner = tuple(split for split in splits_of(inner_of, inner_folds) if len(split[1]))
@@ -179,9 +199,8 @@ def _with_inner(
 def _require_groups(
     y: np.ndarray, groups: np.ndarray, classes: Sequence[str], required: int, why: str, remedy: str
 ) -> None:
-    class_of_group = np.unique(np.stack([y, groups]), axis=1)[0]
-    for code, count in enumerate(np.bincount(class_of_group, minlength=len(classes))):
+    for code, count in enumerate(count_groups(y, groups, len(classes))):
         if count < required:
-            raise UserError(
-                f"class {classes[code]!r} has {count} independent groups of items; {why}; {remedy}"
-            )
+            what = f"class {classes[code]!r}" if classes else "the source"
+            others = ", add items of it, or drop the class" if classes else ", or add items"
+            raise UserError(f"{what} has {count} independent groups of items; {why}; {remedy}{others}")

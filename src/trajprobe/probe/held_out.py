@@ -23,8 +23,18 @@ import numpy as np
 from trajprobe.artifacts.predictions import Arm, ArmPredictions
 from trajprobe.core.parallel import parallel_map
 from trajprobe.core.progress import progress
-from trajprobe.probe.folds import ATTEMPTS, Fold, Split, assign_folds, is_published, splits_of
-from trajprobe.probe.logistic import fit_logistic, predict_folds
+from trajprobe.probe.folds import (
+    ATTEMPTS,
+    Fold,
+    Split,
+    assign_folds,
+    count_groups,
+    is_numeric,
+    is_published,
+    splits_of,
+    strata,
+)
+from trajprobe.probe.targets import target_of
 
 
 def probe_arms(
@@ -37,7 +47,10 @@ def probe_arms(
     l2_grid: np.ndarray,
     workers: int,
 ) -> list[ArmPredictions]:
-    """The predictions of each arm with its results in split halves, in order. what: named in the progress."""
+    """The predictions of each arm with its results in split halves, in order. what: named in the progress.
+
+    y: (N,) integers below `n_classes`, or float64 numbers, for which that is 0.
+    """
     with progress(what, len(arms) * len(folds), "fits") as advance:
         probed = [*predict_held_out(arms, y, n_classes, folds, l2_grid, workers=workers, advance=advance)]
     chosen = [(rows, float(np.median(arm.l2))) for (_, rows), arm in zip(arms, probed, strict=True)]
@@ -64,11 +77,12 @@ def predict_held_out(
     tested = np.unique(np.concatenate([fold.test for fold in folds]))
     repeats = max(fold.repeat for fold in folds) + 1
     jobs = [(rows, fold) for _, rows in arms for fold in folds]
+    target = target_of(y, n_classes)
 
-    def predict(job: tuple[np.ndarray, Fold]) -> tuple[float, np.ndarray]:
+    def predict(job: tuple[np.ndarray, Fold]) -> tuple[float, tuple[np.ndarray, np.ndarray]]:
         rows, fold = job
-        fitted = fit_logistic(rows[fold.train], y[fold.train], n_classes, fold.inner, l2_grid)
-        return fitted.l2, fitted.probabilities(rows[fold.test])
+        fitted = target.fit(rows, fold, l2_grid)
+        return fitted.l2, target.predict(fitted, rows[fold.test])
 
     with closing(parallel_map(predict, jobs, workers)) as results:
         for arm, _ in arms:
@@ -76,18 +90,18 @@ def predict_held_out(
             predictions = ArmPredictions(
                 arm,
                 fold=np.zeros(shape, np.int32),
-                predicted=np.zeros(shape, np.int32),
+                predicted=np.zeros(shape, np.float64 if is_numeric(y) else np.int32),
                 l2=np.zeros(shape),
                 probability=np.zeros((*shape, n_classes), np.float32),
             )
             for fold in folds:
-                l2, probability = next(results)
+                l2, (predicted, probability) = next(results)
                 advance()
                 place = fold.repeat, np.searchsorted(tested, fold.test)
                 predictions.fold[place] = fold.fold
                 predictions.l2[place] = l2
                 predictions.probability[place] = probability
-                predictions.predicted[place] = probability.argmax(axis=1)
+                predictions.predicted[place] = predicted
             yield predictions
 
 
@@ -119,15 +133,18 @@ def make_split_halves(
 
     No two divide the items alike. A few groups allow fewer than `count`.
     A half has at most `folds` folds, and as many as its rarest class has groups; it is too small if that is below
-    two. With a published split it has one fold: its half of the training part and its half of the test part.
+    two. With a published split it has one fold: its half of the training part and its half of the test part. y may be
+    numbers; then no class can be rare, and a half is too small if its tested items do not differ.
     """
+    classes = 0 if is_numeric(y) else int(y.max()) + 1
+    even = strata(y, 2)
     group_numbers = _renumbered(np.asarray(groups, dtype=object))
     divide = _divide_published if is_published(split, splits) else _divide
     pairs: dict[bytes, HalfPair] = {}
     for number in range(ATTEMPTS * count):
         rng = np.random.default_rng([seed, number, STREAM])
-        pair = divide(y, group_numbers, np.asarray(splits, dtype=object), folds, rng)
-        if pair is not None:
+        pair = divide(even, group_numbers, np.asarray(splits, dtype=object), folds, classes, rng)
+        if pair is not None and (classes or all(_differ(y, half) for half in pair)):
             pairs.setdefault(min(half.items.tobytes() for half in pair), pair)
         if len(pairs) == count or (number >= ATTEMPTS and not pairs):
             break
@@ -145,46 +162,51 @@ def split_half_hits(
 ) -> np.ndarray:
     """(A, B, 2, K) tested items of each class that A arms classify correctly in each half of B pairs.
 
+    Of numbers K is 1, and the entry is R^2 times the number of tested items (`probe.targets`).
     arms: (N, D) rows and the penalty of each. workers: processes. advance: called after every half of every arm.
     """
 
+    target = target_of(y, n_classes)
+
     def count_hits(job: tuple[np.ndarray, float, Half]) -> np.ndarray:
         rows, l2, half = job
-        true = y[half.items]
-        predicted = predict_folds(rows[half.items], true, n_classes, half.folds, l2)
-        hits = np.zeros(n_classes, int)
-        for (_, test), classes in zip(half.folds, predicted, strict=True):
-            hits += np.bincount(true[test][classes == true[test]], minlength=n_classes)
-        return hits
+        return target.half_scores(rows, l2, half.items, half.folds)
 
     jobs = [(rows, l2, half) for rows, l2 in arms for pair in pairs for half in pair]
     found = []
     for hits in parallel_map(count_hits, jobs, workers):
         found.append(hits)
         advance()
-    return np.array(found, int).reshape(len(arms), len(pairs), 2, n_classes)
+    kind = float if is_numeric(y) else int
+    return np.array(found, kind).reshape(len(arms), len(pairs), 2, target.counted)
 
 
 def split_half_counts(y: np.ndarray, n_classes: int, pairs: Sequence[HalfPair]) -> np.ndarray:
-    """(B, 2, K) tested items of each class in each half of B pairs."""
-    counts = [
-        np.bincount(y[half.items[np.concatenate([test for _, test in half.folds])]], minlength=n_classes)
-        for pair in pairs
-        for half in pair
-    ]
-    return np.array(counts, int).reshape(len(pairs), 2, n_classes)
+    """(B, 2, K) tested items of each class in each half of B pairs; (B, 2, 1) if y are numbers."""
+    target = target_of(y, n_classes)
+    counts = [target.half_sizes(half.items, half.folds) for pair in pairs for half in pair]
+    kind = float if is_numeric(y) else int
+    return np.array(counts, kind).reshape(len(pairs), 2, target.counted)
+
+
+def _differ(y: np.ndarray, half: Half) -> bool:
+    return bool(np.ptp(y[half.items[np.concatenate([test for _, test in half.folds])]]) > 0)
 
 
 def _divide(
-    y: np.ndarray, groups: np.ndarray, splits: np.ndarray, folds: int, rng: np.random.Generator
+    y: np.ndarray,
+    groups: np.ndarray,
+    splits: np.ndarray,
+    folds: int,
+    n_classes: int,
+    rng: np.random.Generator,
 ) -> HalfPair | None:
     half_of = assign_folds(y, groups, 2, rng)
     halves = []
     for side in (0, 1):
         items = np.flatnonzero(half_of == side)
         own_y, own_groups = y[items], _renumbered(groups[items])
-        class_of_group = np.unique(np.stack([own_y, own_groups]), axis=1)[0]
-        count = min(folds, int(np.bincount(class_of_group, minlength=int(y.max()) + 1).min()))
+        count = min(folds, int(count_groups(own_y, own_groups, n_classes).min()))
         if count < 2:
             return None
         halves.append(Half(items, splits_of(assign_folds(own_y, own_groups, count, rng), count)))
@@ -192,7 +214,12 @@ def _divide(
 
 
 def _divide_published(
-    y: np.ndarray, groups: np.ndarray, splits: np.ndarray, folds: int, rng: np.random.Generator
+    y: np.ndarray,
+    groups: np.ndarray,
+    splits: np.ndarray,
+    folds: int,
+    n_classes: int,
+    rng: np.random.Generator,
 ) -> HalfPair | None:
     test = splits == "test"
     parts = [np.flatnonzero(test), np.flatnonzero(~test & ~np.isin(groups, groups[test]))]
@@ -203,7 +230,9 @@ def _divide_published(
     for side in (0, 1):
         items = np.flatnonzero(half_of == side)
         tested = test[items]
-        if not tested.any() or len(np.unique(y[items[~tested]])) < len(np.unique(y)):
+        if not tested.any() or tested.all():
+            return None
+        if n_classes and len(np.unique(y[items[~tested]])) < len(np.unique(y)):
             return None
         halves.append(Half(items, [(np.flatnonzero(~tested), np.flatnonzero(tested))]))
     return halves[0], halves[1]

@@ -8,7 +8,7 @@ import numpy as np
 
 from trajprobe.artifacts.features import FeatureFile
 from trajprobe.artifacts.predictions import Arm
-from trajprobe.artifacts.trajectories import Items, items_digest
+from trajprobe.artifacts.trajectories import Items, items_digest, label_values
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.probe.folds import Fold, make_folds
@@ -21,9 +21,9 @@ from trajprobe.probe.params import ProbeParams
 class ProbeInputs:
     """N items and the arms to probe on them.
 
-    digest: of the item ids. y: (N,) integers into the classes. arms: each with its (N, D) rows, the headline
-    representation first. folds: in order of repeat and fold. split_halves: pairs of halves of the same items.
-    l2_grid: penalties from strong to weak.
+    digest: of the item ids. y: (N,) integers into the classes, or float64 numbers to predict. arms: each with its (N,
+    D) rows, the headline representation first. folds: in order of repeat and fold. split_halves: pairs of halves of the
+    same items. l2_grid: penalties from strong to weak.
     """
 
     digest: str
@@ -61,8 +61,7 @@ def load_inputs(items: Items, features: FeatureFile, name: str, settings: ProbeP
             f"{paths.features(name)}: was made from other items than {paths.TRAJECTORIES} holds; "
             "run `dvc repro` so that both are up to date"
         )
-    index = {label: code for code, label in enumerate(items.classes)}
-    y = np.array([index[label] for label in items.labels])
+    y = label_values(items.labels, items.classes)
     folds = make_folds(
         y,
         items.groups,

@@ -8,6 +8,7 @@ Each reason is a short clause that names the place. Users read it in the error o
 """
 
 import hashlib
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -20,10 +21,11 @@ SPLITS = ("", "train", "test")
 NO_LABEL = "no label"
 LONGEST_NAME = 1000  # characters
 LEAST, MOST = 1e-15, 1e15  # of a path's extent and duration: their squares and ratios are finite in float32
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
-def find_defects(parsed: Parsed) -> dict[int, str]:
-    """Item -> the first thing that is wrong with it by itself; sound items do not appear."""
+def find_defects(parsed: Parsed, numeric: bool = False) -> dict[int, str]:
+    """Item -> the first thing that is wrong with it by itself; sound items do not appear. numeric: of labels."""
     found = dict(parsed.defects)
     times_seen = Counter(parsed.item_ids)
     is_split = any(parsed.splits)
@@ -33,6 +35,7 @@ def find_defects(parsed: Parsed) -> dict[int, str]:
             or _check_characters("id", item_id)
             or _check_characters("label", parsed.labels[index])
             or _check_characters("group", parsed.groups[index])
+            or (numeric and _check_number(parsed.labels[index]))
             or _check_split(parsed.splits[index], is_split)
             or (parsed.has_paths and _check_path(parsed.points[index]))
             or (parsed.has_paths and _check_times(parsed.times[index], len(parsed.points[index])))
@@ -58,6 +61,15 @@ def _check_characters(name: str, text: str) -> str:
     ):
         return ""
     return f"{name} {text[:60]!r} contains the control character or lone surrogate {wrong[0]!a}"
+
+
+def is_number(label: str) -> bool:
+    """Whether a label can be predicted as a number: finite, and its square too."""
+    return NUMBER.fullmatch(label) is not None and abs(float(label)) <= MOST
+
+
+def _check_number(label: str) -> str:
+    return "" if is_number(label) else f"label {label[:60]!r} is not a finite number of at most {MOST:g}"
 
 
 def _check_split(split: str, is_split: bool) -> str:

@@ -2,7 +2,8 @@
 
 Nothing is repaired. `trajectories.invalid` in params.yaml decides whether invalid items stop the stage (`refuse`) or
 are left out of all arms alike (`quarantine`). What a card leaves out by its own rule (`across_split: drop_train`) is
-left out under both, as are items without a label (`unlabelled: drop`) and small classes (`min_per_class`).
+left out under both, as are items without a label (`unlabelled: drop`) and small classes (`min_per_class`). Labels that
+are numbers (`target: regression`) need to differ in place of being of enough classes.
 data/quarantine.csv lists all of them with their reasons. Last, a card's `max_per_class` reduces
 classes that are larger than needed.
 """
@@ -10,12 +11,14 @@ classes that are larger than needed.
 import csv
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from trajprobe.artifacts.source_card import Card
-from trajprobe.artifacts.trajectories import ReadyClips, TrajectorySet
+from trajprobe.artifacts.trajectories import ReadyClips, TrajectorySet, label_values
 from trajprobe.core.errors import UserError
 from trajprobe.core.files import atomic
 from trajprobe.core.terminal import escape_controls
@@ -25,6 +28,8 @@ from trajprobe.trajectories.sources.parsed import Parsed, much_alike
 
 NAMED_ITEMS = 3  # invalid items that an error names
 NAMED_CLASSES = 20  # classes that a summary names
+LEAST_ITEMS = 20  # with labels that are numbers: of fewer neither a probe nor its error is known
+CONSTANT = 1e-9  # range of numbers, as a share of the largest, up to which they do not differ
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,13 @@ def accept(parsed: Parsed, card: Card, settings: TrajectoriesParams) -> tuple[Tr
     """The sound items as a set, and the items left out; both in the order of the source.
 
     Raises UserError under `refuse` if any item is invalid, and always if fewer than two classes are left, a class
-    has fewer than `min_per_class` items, or a published part lacks a class.
+    has fewer than `min_per_class` items, or a published part lacks a class; of numbers, if they are fewer than
+    LEAST_ITEMS or do not differ, in all and in both published parts.
     """
     groups = [group or item_id for group, item_id in zip(parsed.groups, parsed.item_ids, strict=True)]
     digest, parsed = parsed.digest(), replace(parsed, groups=groups)
-    bad = item_checks.find_defects(parsed)
+    numeric = card.target == "regression"
+    bad = item_checks.find_defects(parsed, numeric)
     sound = [index for index in range(len(parsed.item_ids)) if index not in bad]
     duplicates = item_checks.find_duplicates(parsed, sound)
     bad |= item_checks.conflicting_labels(parsed, duplicates)
@@ -76,8 +83,11 @@ def accept(parsed: Parsed, card: Card, settings: TrajectoriesParams) -> tuple[Tr
         kept = [index for index in kept if index not in small]
     if card.max_per_class is not None:
         kept = subsample(parsed, kept, card.max_per_class, card.seed)
-    occurring = {label for index, label in enumerate(parsed.labels) if index not in small}
-    _check_classes(parsed, kept, occurring, len(aside), settings.min_per_class, card.name)
+    if numeric:
+        _check_numbers(parsed, kept, len(aside), card.name)
+    else:
+        occurring = {label for index, label in enumerate(parsed.labels) if index not in small}
+        _check_classes(parsed, kept, occurring, len(aside), settings.min_per_class, card.name)
     manifest = [SetAside(parsed.item_ids[i], parsed.labels[i], aside[i]) for i in sorted(aside)]
     return _select(parsed, kept, card, digest), manifest
 
@@ -94,9 +104,6 @@ def write_manifest(aside: Sequence[SetAside], path: Path | str) -> None:
 
 def summarize(trajectories: TrajectorySet, aside: Sequence[SetAside]) -> str:
     """The set in two lines; more if classes have names much alike, or items were left out."""
-    counts = Counter(trajectories.labels)
-    named = [f"{name} {counts[name]}" for name in trajectories.classes[:NAMED_CLASSES]]
-    more = ", ..." if len(counts) > NAMED_CLASSES else ""
     paths, total = trajectories.points, len(trajectories.item_ids)
     facts = [f"{paths[0].shape[1]}-D", f"{_ends([len(path) for path in paths])} points each"] if paths else []
     if paths and (paths[0].shape[1] == 2 or trajectories.y_axis == "down"):
@@ -110,8 +117,7 @@ def summarize(trajectories: TrajectorySet, aside: Sequence[SetAside]) -> str:
     if splits["train"]:
         facts.append(f"published split {splits['train']} train, {splits['test']} test")
     lines = [
-        f"{trajectories.source}: {total} {'trajectories' if paths else 'clips'} of {len(counts)} classes "
-        f"({', '.join(named)}{more})",
+        f"{trajectories.source}: {total} {'trajectories' if paths else 'clips'} {_described_labels(trajectories)}",
         ", ".join(facts),
     ]
     for alike in much_alike(trajectories.classes)[:NAMED_ITEMS]:
@@ -126,6 +132,19 @@ def summarize(trajectories: TrajectorySet, aside: Sequence[SetAside]) -> str:
             f"{len(aside)} items set aside{also}, the first of them {aside[0].item_id}: {aside[0].reason}"
         )
     return "\n".join(lines)
+
+
+def _described_labels(trajectories: TrajectorySet) -> str:
+    counts = Counter(trajectories.labels)
+    if not trajectories.classes:
+        values = label_values(trajectories.labels, [])
+        return (
+            f"with numbers to predict, {values.min():g} to {values.max():g} (mean {values.mean():g}, standard deviation "
+            f"{values.std():g}, {len(np.unique(values))} different)"
+        )
+    named = [f"{name} {counts[name]}" for name in trajectories.classes[:NAMED_CLASSES]]
+    more = ", ..." if len(counts) > NAMED_CLASSES else ""
+    return f"of {len(counts)} classes ({', '.join(named)}{more})"
 
 
 def _ends(counts: Sequence[int]) -> str:
@@ -148,6 +167,8 @@ def _refusal(parsed: Parsed, bad: Mapping[int, str], source: str) -> str:
         remedies.append("fill or cut gaps by --gaps interpolate or --gaps split")
     if any("time stamp" in reason for reason in reasons):
         remedies.append("drop repeated time stamps by --gaps interpolate")
+    if any(reason.startswith("label ") and "finite number" in reason for reason in reasons):
+        remedies.append("set target: classes in the card (import without --target) if labels are names")
     remedies.append("set trajectories.invalid: quarantine in params.yaml to leave them out of all arms alike")
     return (
         f"source {source}: {len(bad)} of {len(parsed.item_ids)} items cannot be used ({named}{more}); "
@@ -173,7 +194,7 @@ def _check_classes(
         raise UserError(
             f"source {source}: every class needs at least {required} items (trajectories.min_per_class), but "
             f"{', '.join(few[:NAMED_ITEMS])}{' and others' if len(few) > NAMED_ITEMS else ''}{after}; lower it, or "
-            f"leave such classes out by `trajprobe import --min-per-class {required}`"
+            f"leave such classes out by `trajprobe import --min-per-class {required}`{_numbers_meant(counts)}"
         )
     for part in ("train", "test"):
         present = {parsed.labels[index] for index in kept if parsed.splits[index] == part}
@@ -181,6 +202,33 @@ def _check_classes(
         if absent and any(parsed.splits[index] for index in kept):
             raise UserError(
                 f"source {source}: the published {part} part has no item of {', '.join(absent)}{after}"
+            )
+
+
+def _numbers_meant(labels: Iterable[str]) -> str:
+    """A remedy for classes that are too small because they are all numbers, of something that was measured."""
+    if not all(item_checks.is_number(label) for label in labels):
+        return ""
+    return ", or say that labels are numbers to predict by `--target regression`"
+
+
+def _check_numbers(parsed: Parsed, kept: Sequence[int], aside: int, source: str) -> None:
+    """Raise UserError if the numbers that the labels of `kept` are cannot be predicted, or not be scored."""
+    after = f" after {aside} were set aside" if aside else ""
+    if len(kept) < LEAST_ITEMS:
+        raise UserError(
+            f"source {source}: target: regression needs at least {LEAST_ITEMS} items, got {len(kept)}{after}; add items"
+        )
+    values = label_values([parsed.labels[index] for index in kept], [])
+    splits = np.array([parsed.splits[index] for index in kept])
+    for part in ("", "train", "test") if splits.any() else ("",):
+        own = values[splits == part] if part else values
+        of_part = f" of the published {part} part" if part else ""
+        if not len(own) or np.ptp(own) <= CONSTANT * np.abs(values).max():
+            found = f"all are {own[0]:g}" if len(own) else "there are none"
+            raise UserError(
+                f"source {source}: target: regression needs labels{of_part} that differ, but {found}{after}; name "
+                "another column or array as the label"
             )
 
 
@@ -193,7 +241,7 @@ def _select(parsed: Parsed, kept: Sequence[int], card: Card, digest: str) -> Tra
         splits=[parsed.splits[index] for index in kept],
         times=[parsed.times[index] for index in kept],
         points=[parsed.points[index] for index in kept] if parsed.has_paths else [],
-        classes=[name for name in parsed.classes if name in present],
+        classes=[] if card.target == "regression" else [name for name in parsed.classes if name in present],
         source=card.name,
         digest=digest,
         y_axis=card.y_axis,

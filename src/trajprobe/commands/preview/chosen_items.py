@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from trajprobe.artifacts.source_card import SourceFile
-from trajprobe.artifacts.trajectories import ReadyClips, TrajectorySet
+from trajprobe.artifacts.trajectories import ReadyClips, TrajectorySet, shown_classes
 from trajprobe.core import files, paths
 from trajprobe.core.errors import UserError
 from trajprobe.download.cache import cache_dir, url_name
@@ -31,11 +31,14 @@ MOST_CLIPS = 240  # in all: with very many classes fewer of each are drawn, and 
 class ChosenItems:
     """n of the N items of a study, and their clips.
 
-    rows: class -> its chosen items, as positions in `trajectories`, which follow each other in `clips` (n, T, S, S, 3)
-    uint8. read, drawn: seconds that reading all items took, and drawing one clip.
+    labels, classes: by which they are shown (`shown_classes`). rows: class -> its chosen items, as positions in
+    `trajectories`, which follow each other in `clips` (n, T, S, S, 3) uint8. read, drawn: seconds that reading all
+    items took, and drawing one clip.
     """
 
     trajectories: TrajectorySet
+    labels: list[str]
+    classes: list[str]
     rows: dict[str, list[int]]
     clips: np.ndarray
     read: float
@@ -54,14 +57,17 @@ def choose_items(params: Params) -> ChosenItems:
     card, parsed = items_of(params.source, params.synthesis, find_offline)
     trajectories, _ = accept(parsed, card, params.trajectories)
     read = time.perf_counter() - start
-    rows = evenly_by_class(trajectories.labels, trajectories.classes)
+    labels, classes = shown_classes(trajectories.labels, trajectories.classes)
+    rows = evenly_by_class(labels, classes)
     items = [item for own in rows.values() for item in own]
     if trajectories.clips is not None and params.render.content != "noise":
         start = time.perf_counter()
         clips = _ready_made(trajectories.clips, items, params)
     else:
         clips, start = _drawn(trajectories, items, params.render)
-    return ChosenItems(trajectories, rows, clips, read, (time.perf_counter() - start) / len(clips))
+    return ChosenItems(
+        trajectories, labels, classes, rows, clips, read, (time.perf_counter() - start) / len(clips)
+    )
 
 
 def _drawn(trajectories: TrajectorySet, items: list[int], render: RenderParams) -> tuple[np.ndarray, float]:

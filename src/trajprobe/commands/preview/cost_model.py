@@ -138,8 +138,12 @@ def prediction_bytes(plan: StudyPlan, arms: float) -> float:
 
 
 def analyse_seconds(plan: StudyPlan, fits: FitTimes, settings: AnalyseParams) -> float:
-    """Label efficiency, description length and selectivity; nearest neighbours cost little beside them."""
+    """Label efficiency, description length and selectivity; nearest neighbours cost little beside them. All need
+    classes.
+    """
     total = 0.0
+    if not plan.classes:
+        return total
     if settings.label_efficiency:
         most = plan.items * (settings.draws - 1) / settings.draws / plan.classes
         budgets = [budget for budget in settings.labels if budget <= most]

@@ -16,7 +16,7 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from trajprobe.artifacts.encoder_card import EncoderCard, RandomArm
-from trajprobe.artifacts.trajectories import TrajectorySet
+from trajprobe.artifacts.trajectories import TrajectorySet, label_values
 from trajprobe.commands.preview.cost_model import ControlTimes, EncoderTimes, FitTimes, StudyPlan
 from trajprobe.controls.control_features import (
     HASH_WIDTH,
@@ -27,9 +27,10 @@ from trajprobe.controls.control_features import (
 )
 from trajprobe.core.errors import UserError
 from trajprobe.extract.params import ExtractParams
-from trajprobe.probe.folds import assign_folds, splits_of
-from trajprobe.probe.logistic import fit_logistic, make_l2_grid, predict_folds
+from trajprobe.probe.folds import Fold, assign_folds, splits_of, strata
+from trajprobe.probe.logistic import make_l2_grid
 from trajprobe.probe.params import ProbeParams
+from trajprobe.probe.targets import target_of
 
 MOST_ROWS = 600  # items that the fits are timed on
 MOST_WIDTH = 2048  # columns; beyond the number of rows more of them cost little
@@ -108,27 +109,26 @@ def timed_fits(trajectories: TrajectorySet, width: int, plan: StudyPlan, probe: 
     rng = np.random.default_rng(0)
     total = len(trajectories.labels)
     items = np.linspace(0, total - 1, min(total, MOST_ROWS)).round().astype(int)
-    index = {label: code for code, label in enumerate(trajectories.classes)}
-    y = np.array([index[trajectories.labels[item]] for item in items])
-    classes = len(trajectories.classes)
+    y = label_values(trajectories.labels, trajectories.classes)[items]
+    kinds, target = strata(y, TINY), target_of(y, len(trajectories.classes))
     # Clips without paths: the labels themselves, under the same noise.
-    rows = _as_rows(trajectories, items.tolist()) if trajectories.points else np.eye(classes)[y]
+    rows = _as_rows(trajectories, items.tolist()) if trajectories.points else np.eye(kinds.max() + 1)[kinds]
     rows = rows @ rng.standard_normal((rows.shape[1], min(width, MOST_WIDTH)))
     rows = (rows / rows.std(axis=0) + NOISE * rng.standard_normal(rows.shape)).astype(np.float32)
     l2_grid = make_l2_grid(probe.l2_grid.low, probe.l2_grid.high, probe.l2_grid.count)
 
     def folds_of(members: np.ndarray, count: int) -> Any:
         groups = np.arange(len(members))
-        return splits_of(assign_folds(y[members], groups, max(2, count), rng), max(2, count))
+        return splits_of(assign_folds(kinds[members], groups, max(2, count), rng), max(2, count))
 
     everything = np.arange(len(items))
     train = folds_of(everything, plan.folds)[0][0]
     half = folds_of(everything, 2)[0][0]
-    tiny = np.concatenate([np.flatnonzero(y == code)[:TINY] for code in range(classes)])
+    tiny = np.concatenate([np.flatnonzero(kinds == code)[:TINY] for code in range(kinds.max() + 1)])
 
     def fit(members: np.ndarray, grid: np.ndarray) -> Callable[[], Any]:
-        inner = folds_of(members, probe.inner_folds)
-        return lambda: fit_logistic(rows[members], y[members], classes, inner, grid)
+        fold = Fold(0, 0, members, members, tuple(folds_of(members, probe.inner_folds)))
+        return lambda: target.fit(rows, fold, grid)
 
     halves = folds_of(half, plan.folds)[: plan.folds]
     with threadpool_limits(1, "blas"):  # as the workers of the stages have
@@ -137,7 +137,7 @@ def timed_fits(trajectories: TrajectorySet, width: int, plan: StudyPlan, probe: 
             items=len(items),
             rows=len(train),
             full=full,
-            half=_timed(lambda: predict_folds(rows[half], y[half], classes, halves, fitted.l2))[0],
+            half=_timed(lambda: target.half_scores(rows, fitted.l2, half, halves))[0],
             tiny_rows=len(tiny),
             tiny=_timed(fit(tiny, l2_grid[::2]))[0],
         )
