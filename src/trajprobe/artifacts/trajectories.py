@@ -98,7 +98,7 @@ class TrajectorySet:
 
 
 def label_values(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-    """(N,) what a probe learns: integers into `classes`, or the float64 numbers that the labels are if there are none."""
+    """(N,) what a probe learns: integers into `classes`, or without classes the float64 numbers that they are."""
     if not classes:
         return np.array([float(label) for label in labels])
     index = {label: code for code, label in enumerate(classes)}

@@ -79,8 +79,8 @@ def run(
     chosen = choose_items(params)
     if assumed and not chosen.trajectories.classes:
         raise UserError(
-            f"plan: --spread and --disagreement are of classes, and the labels of {params.source} are numbers; leave them "
-            "out, and run a pilot by `dvc repro`"
+            f"plan: --spread and --disagreement are of classes, and the labels of {params.source} are numbers; leave "
+            "them out, and run a pilot by `dvc repro`"
         )
     if assumed:
         pilot = assumed_pilot(*assumed, Design(params.extract.random_inits, len(chosen.trajectories.labels)))
@@ -90,7 +90,8 @@ def run(
     level = 1 - (1 - confidence) / len(cards)
     region = region or params.compare.rope
     detect = Goal(
-        f"To detect a gain of {pilot.scale.sized(gain)} (80 % power in both tests, two-sided {percent(1 - level, None)})",
+        f"To detect a gain of {pilot.scale.sized(gain)} "
+        f"(80 % power in both tests, two-sided {percent(1 - level, None)})",
         lambda design: parts.detectable(design, level),
         gain,
     )
@@ -163,8 +164,9 @@ def describe_pilot(pilot: Pilot, detect: Goal, equal: Goal, confidence: float) -
         spread = (parts.seeds + parts.both / own.groups) ** 0.5
         low, high = (bare(each * spread) for each in sd_interval(own.seeds, confidence))
         yield (
-            f"The {pilot.scale.name} of an untrained network has a standard deviation of {bare(spread)}{unit} ({low} to {high}: "
-            f"{seeds} tell no more). Those of the parts of the gain: initialisations {bare(parts.seeds**0.5)}, "
+            f"The {pilot.scale.name} of an untrained network has a standard deviation of {bare(spread)}{unit} "
+            f"({low} to {high}: {seeds} tell no more). Those of the parts of the gain: initialisations "
+            f"{bare(parts.seeds**0.5)}, "
             f"{'groups' if pilot.group_size > 1 else 'items'} {bare(parts.group**0.5)}, both together "
             f"{bare(parts.both**0.5)}; other training items add {bare(parts.training**0.5)} to its standard error."
         )

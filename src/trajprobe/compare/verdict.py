@@ -199,8 +199,8 @@ def _warnings(
         )
     if gain.outlier is not None:
         found.append(
-            f"Initialisation {gain.outlier} ({scale.value(gain.accuracies[gain.outlier])}) lies far from the others, and a "
-            "few that collapse make intervals too narrow. Raise extract.random_inits to 20."
+            f"Initialisation {gain.outlier} ({scale.value(gain.accuracies[gain.outlier])}) lies far from the others, "
+            "and a few that collapse make intervals too narrow. Raise extract.random_inits to 20."
         )
     if not gain.covers_training:
         found.append(

@@ -98,8 +98,9 @@ def lede(
     own, random = comparison.pretrained.accuracy.value, comparison.random_mean
     count = f"{items:,}" if held == items else f"{held:,} of {items:,}"
     return (
-        f"A linear probe on frozen features of {comparison.encoder} reaches a held-out {scale.name} of {scale.value(own)} "
-        f"with pretrained weights and {scale.value(random)} with random weights, on {count} {source} {noun}"
+        f"A linear probe on frozen features of {comparison.encoder} reaches a held-out {scale.name} of "
+        f"{scale.value(own)} with pretrained weights and {scale.value(random)} with random weights, on {count} "
+        f"{source} {noun}"
         f"{' in ' + counted(n_classes, 'class') if n_classes else ''}."
     )
 
@@ -126,8 +127,8 @@ def remarks(arms: Arms, noise: bool, scale: Scale = ACCURACY) -> list[str]:
     if better:
         best = max(better, key=lambda arm: arm.accuracy.value)
         found.append(
-            f"The control “{best.encoder}” reaches {scale.value(best.accuracy.value)}, more than the pretrained encoder: "
-            f"for these {scale.labels} alone, no encoder is needed."
+            f"The control “{best.encoder}” reaches {scale.value(best.accuracy.value)}, more than the pretrained "
+            f"encoder: for these {scale.labels} alone, no encoder is needed."
         )
     return found
 

@@ -202,8 +202,8 @@ def _protocol(outcomes: Outcomes, held: int, items: int) -> str:
     stratum = "quantile" if outcomes.numbers else "class"
     repeats = f", repeated {outcomes.repeats} times" if outcomes.repeats > 1 else ""
     return (
-        f"{outcomes.folds}-fold cross-validation, stratified by {stratum}{repeats}; groups are kept together, and all arms "
-        "have the same folds"
+        f"{outcomes.folds}-fold cross-validation, stratified by {stratum}{repeats}; groups are kept together, and all "
+        "arms have the same folds"
     )
 
 

@@ -139,8 +139,8 @@ def _described_labels(trajectories: TrajectorySet) -> str:
     if not trajectories.classes:
         values = label_values(trajectories.labels, [])
         return (
-            f"with numbers to predict, {values.min():g} to {values.max():g} (mean {values.mean():g}, standard deviation "
-            f"{values.std():g}, {len(np.unique(values))} different)"
+            f"with numbers to predict, {values.min():g} to {values.max():g} (mean {values.mean():g}, "
+            f"standard deviation {values.std():g}, {len(np.unique(values))} different)"
         )
     named = [f"{name} {counts[name]}" for name in trajectories.classes[:NAMED_CLASSES]]
     more = ", ..." if len(counts) > NAMED_CLASSES else ""
