@@ -1,15 +1,12 @@
-"""Attributes of paths against closed forms; ridge regression against scikit-learn's; R^2 and its interval against
-known variances."""
+"""Attributes of paths against closed forms; R^2 and its interval against known variances."""
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
 
-from made_harness import interleaved, make_harness
-from trajprobe.analyse.attributes import attribute_gains, middle_frame, path_attributes, ratio_scores
+from made_harness import make_harness
+from trajprobe.analyse.attributes import attribute_gains, middle_frame, path_attributes
 from trajprobe.analyse.harness import mean_interval
-from trajprobe.analyse.ridge import predict_ridge, ridge_path
-from trajprobe.probe.folds import Fold
+from trajprobe.compare.random_effects import ratio_scores
 from trajprobe.probe.held_out import HalfPair, make_split_halves
 
 SECONDS = np.linspace(0, 2, 401)
@@ -94,56 +91,6 @@ def test_a_path_that_never_moves_has_zeros() -> None:
 def test_the_middle_frame_is_a_part_of_the_pixels() -> None:
     pixels = np.arange(2 * 5 * 144, dtype=np.float32).reshape(2, -1)
     assert np.array_equal(middle_frame(pixels, 5), pixels[:, 2 * 144 : 3 * 144])
-
-
-def standardised(rows: np.ndarray, fitted_on: np.ndarray) -> np.ndarray:
-    deviation = fitted_on.std(axis=0)
-    return (rows - fitted_on.mean(axis=0)) / np.maximum(deviation, np.median(deviation))
-
-
-@pytest.mark.parametrize("width", [5, 90])
-def test_ridge_is_that_of_scikit_learn(width: int) -> None:
-    rng = np.random.default_rng(width)
-    features = rng.normal(size=(60, width)) * np.exp(0.5 * rng.normal(size=width))
-    targets = features[:, :3] @ rng.normal(size=(3, 2)) + rng.normal(size=(60, 2)) + 7
-    grid = np.array([10.0, 0.1, 1e-3])
-    train, test = np.arange(40), np.arange(40, 60)
-    path = ridge_path(features[train], targets[train], features[test], grid)
-    for l2, predicted in zip(grid, path, strict=True):
-        oracle = Ridge(alpha=l2 * len(train)).fit(
-            standardised(features[train], features[train]), targets[train]
-        )
-        expected = oracle.predict(standardised(features[test], features[train]))
-        assert predicted == pytest.approx(expected, rel=1e-3, abs=2e-4)
-
-
-def test_each_block_gets_the_penalty_that_its_inner_folds_prefer() -> None:
-    rng = np.random.default_rng(0)
-    features = rng.normal(size=(90, 30))
-    weak = features[:, 2] + 3 * rng.normal(size=90)
-    targets = np.column_stack([features[:, :2], weak, rng.normal(size=90)])
-    inner, grid = interleaved(60), np.geomspace(100, 1e-4, 7)
-    blocks = [slice(0, 2), slice(2, 3), slice(3, 4)]
-    found, penalties = predict_ridge(
-        features, targets, blocks, Fold(0, 0, np.arange(60), np.arange(60, 90), tuple(inner)), grid
-    )
-    path = ridge_path(features[:60], targets[:60], features[60:], grid)
-    chosen = []
-    for block in blocks:
-
-        def error(l2: float, block: slice = block) -> float:
-            total = 0.0
-            for train, test in inner:
-                rows = features[train]
-                model = Ridge(alpha=l2 * len(train)).fit(standardised(rows, rows), targets[train, block])
-                predicted = model.predict(standardised(features[test], rows))
-                total += float(((predicted.reshape(len(test), -1) - targets[test, block]) ** 2).sum())
-            return total
-
-        chosen.append(int(np.argmin([error(l2) for l2 in grid])))
-        assert np.array_equal(found[:, block], path[chosen[-1]][:, block])
-    assert len(set(chosen)) == 3
-    assert penalties.tolist() == grid[chosen].tolist()
 
 
 def halves(y: np.ndarray, count: int = 4) -> list[HalfPair]:
