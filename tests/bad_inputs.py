@@ -203,6 +203,13 @@ def _files() -> Iterator[BadInput]:
         ("not a Parquet file", parquet, text("bad.parquet", "PAR1 no more")),
         ("labels in bytes that are not UTF-8", npz, archive(labels=bytes_)),
         ("labels with lone surrogates", npz, archive(labels=surrogates)),
+        (
+            "names as numbers to predict",
+            f"{npz} --target regression",
+            archive(labels=np.array(LABELS[::POINTS])),
+        ),
+        ("equal numbers to predict", f"{npz} --target regression", archive(labels=np.full(ITEMS, 2.5))),
+        ("a rule about classes for numbers", f"{npz} --target regression --min-per-class 2", archive()),
         ("text with numbers that are no characters", npz, bad_code_point),
         ("not a NumPy archive", npz, text("bad.npz", "PK\3\4 no more")),
         (
