@@ -14,6 +14,7 @@ from trajprobe.artifacts.trajectories import (
     write_trajectories,
 )
 from trajprobe.core.errors import UserError
+from trajprobe.trajectories.near_copies import find_near_copies, warn_of_near_copies
 from trajprobe.trajectories.params import TrajectoriesParams
 from trajprobe.trajectories.sources.parsed import Parsed, Raw, parse
 from trajprobe.trajectories.validation import accept, summarize
@@ -75,3 +76,15 @@ def test_rules_about_classes_are_refused_and_numbers_among_classes_pointed_out()
     with pytest.raises(UserError) as refused:
         accept(items([f"kind {number}" for number in NUMBERS]), plain, REFUSE)
     assert "--target" not in str(refused.value)
+
+
+def test_near_copies_are_looked_for_among_all_items() -> None:
+    """Each number occurs once, so a class of it would have no second item."""
+    rng = np.random.default_rng(1)
+    paths = [np.cumsum(rng.normal(size=(20, 2)), axis=0) for _ in range(60)]
+    paths[7] = paths[30] + 1e-6 * rng.normal(size=(20, 2))
+    parsed = parse(Raw([f"{0.1 * index:.1f}" for index in range(60)], paths))
+    trajectories, _ = accept(parsed, CARD, REFUSE)
+    assert {copy.item for copy in find_near_copies(trajectories)} == {7, 30}
+    (said,) = warn_of_near_copies(trajectories)
+    assert "2 items are nearly the same path as one in another group, for example 000007 and 000030" in said

@@ -42,12 +42,15 @@ class NearCopy:
 
 
 def find_near_copies(trajectories: TrajectorySet) -> list[NearCopy]:
-    """The items with a near copy of their class in another group, by distance; none of clips without paths."""
+    """The items with a near copy of their class in another group, by distance; none of clips without paths.
+
+    Labels that are numbers are no classes, so all items are compared.
+    """
     if not trajectories.points:
         return []
     shapes = normalized_shapes(trajectories.points, trajectories.times)
     members: dict[str, list[int]] = defaultdict(list)
-    for index, label in enumerate(trajectories.labels):
+    for index, label in enumerate(trajectories.labels if trajectories.classes else [""] * len(shapes)):
         members[label].append(index)
     groups = np.unique(trajectories.groups, return_inverse=True)[1]
     found = []
@@ -108,10 +111,10 @@ def warn_of_near_copies(trajectories: TrajectorySet) -> list[str]:
     if not found:
         return []
     pairs = {tuple(sorted((copy.item, copy.other))): copy.distance for copy in found}
-    ids = trajectories.item_ids
+    ids, others = trajectories.item_ids, "one of their class" if trajectories.classes else "one"
     named = [f"{ids[a]} and {ids[b]} ({100 * apart:.2g} %)" for (a, b), apart in list(pairs.items())[:NAMED]]
     return [
-        f"warning: {len(found)} items are nearly the same path as one of their class in another group, for example "
+        f"warning: {len(found)} items are nearly the same path as {others} in another group, for example "
         f"{', '.join(named)}, where the distance is in % of the path's size and chance would bring less than "
         f"{BY_CHANCE:g} items so near; a copy on the other side of a split inflates every score: give copies one "
         "`group` (a column, or a table id,label,group by --labels), unless they were recorded independently"
