@@ -72,7 +72,17 @@ CONFUSION_COLUMNS = ("encoder", "arm", "actual", "predicted")
 ORDER_COLUMNS = ("encoder", "arm", "layer", "pooling", *DISORDERS)
 
 
+NUMERIC = "r2"  # the name by which a file is known to be of numbers
 OF_CLASSES = ("n_classes", "balanced_accuracy", "macro_f1", "ece", "odds_ratio")  # that numbers do not have
+
+
+def numeric_name(name: str) -> str:
+    """accuracy_ci_low -> r2_ci_low: what a key or a column is called where numbers are predicted."""
+    return name.replace("accuracy", NUMERIC).replace("log_loss", "mean_absolute_error")
+
+
+def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {numeric_name(key): value for key, value in row.items() if key not in OF_CLASSES}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,30 +131,13 @@ def read_summary(path: Path) -> Summary:
     except (OSError, ValueError) as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
         raise UserError(f"{path}: {reason}; {RERUN}") from None
-    return summary_of(found, str(path))
-
-
-def summary_of(found: Any, where: str) -> Summary:
-    """The summary in the content of such a file. Raises UserError if it lacks a key. where: named in the message."""
     names = [field.name for field in fields(Summary)]
     if isinstance(found, dict) and NUMERIC in found:
         known = {name: found[numeric_name(name)] for name in names if numeric_name(name) in found}
         found = known | {"n_classes": 0, "macro_f1": None}
     if not isinstance(found, dict) or any(name not in found for name in names):
-        raise UserError(f"{where}: is not a summary of a comparison; {RERUN}")
+        raise UserError(f"{path}: is not a summary of a comparison; {RERUN}")
     return Summary(**{name: found[name] for name in names})
-
-
-NUMERIC = "r2"  # the name by which a file is known to be of numbers
-
-
-def numeric_name(name: str) -> str:
-    """accuracy_ci_low -> r2_ci_low: what a key or a column is called where numbers are predicted."""
-    return name.replace("accuracy", NUMERIC).replace("log_loss", "mean_absolute_error")
-
-
-def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {numeric_name(key): value for key, value in row.items() if key not in OF_CLASSES}
 
 
 def write_table(

@@ -19,7 +19,13 @@ from trajprobe.artifacts.predictions import ArmPredictions, Predictions
 from trajprobe.commands.listing import console
 from trajprobe.commands.revisions import WORKSPACE, Revision
 from trajprobe.compare.ladder import Rung, compare_rungs, ladder_rows
-from trajprobe.compare.paired_predictions import PairedPredictions, Score, contrasts_of, pair_any
+from trajprobe.compare.paired_predictions import (
+    ClassScore,
+    PairedPredictions,
+    Score,
+    contrasts_of,
+    pair_any,
+)
 from trajprobe.compare.scores import score_interval
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
@@ -37,7 +43,7 @@ SCORES: dict[Score, str] = {
 }
 
 
-def run(names: Sequence[str], confidence: float, form: Format, score: Score = "accuracy") -> None:
+def run(names: Sequence[str], confidence: float, form: Format, score: ClassScore = "accuracy") -> None:
     """Print the comparison of all with the first. confidence: of the intervals and the tied set.
 
     names: each `[REVISION:]NAME[/ARM]`, or a revision alone, which stands for its first encoder and the arm that its

@@ -30,7 +30,8 @@ from trajprobe.core.errors import UserError
 # probability, Monthly Weather Review 78, 1950); or the probability of the true class. All are 1 at best, 0 at worst. Of
 # numbers, its part in R^2 = 1 - mean squared error / variance of the held-out numbers, linearised as any ratio of
 # means.
-Score = Literal["accuracy", "brier", "p_true", "r2"]
+ClassScore = Literal["accuracy", "brier", "p_true"]
+Score = ClassScore | Literal["r2"]
 NEVER_EXACT = 1e-9  # the least standard error of R^2, which no two sums of squares share by chance
 
 
@@ -203,7 +204,7 @@ def pair_predictions(
     )
 
 
-def pair_any(files: Mapping[str, Predictions], score: Score = "accuracy") -> PairedPredictions:
+def pair_any(files: Mapping[str, Predictions], score: ClassScore = "accuracy") -> PairedPredictions:
     """Files that come from anywhere, of which arms are to be compared. It has no contrasts, controls or alternatives.
 
     score: of classes; numbers are scored by R^2.
