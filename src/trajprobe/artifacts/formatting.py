@@ -32,11 +32,6 @@ def signed(value: float) -> str:
     return points(value / 100, 2)
 
 
-def plus_minus(half_width: float) -> str:
-    """A symmetric region in percentage points, as short as it is exact: 0.02 as "±2"."""
-    return f"±{100 * half_width:g}"
-
-
 def points_range(low: float, high: float) -> str:
     """Both ends of an interval of a difference: 0.151 and 0.234 as "15.1 to 23.4"."""
     return f"{bare(low)} to {bare(high)}"
