@@ -72,7 +72,7 @@ def test_the_table_names_the_designs_and_their_costs(
 ) -> None:
     monkeypatch.chdir(ROOT)
     params, own = load_params(), work(device)
-    chosen = SimpleNamespace(trajectories=SimpleNamespace(labels=[""] * 1000))
+    chosen = SimpleNamespace(trajectories=SimpleNamespace(labels=["a"] * 1000, classes=["a"]))
     monkeypatch.setattr(planning, "choose_items", lambda params: chosen)
     monkeypatch.setattr(planning, "measure_work", lambda *given: own)
     planning.run(params, None, (0.02, 0.3), 0.08, None, 1.5)

@@ -31,18 +31,20 @@ MOST_CLIPS = 240  # in all: with very many classes fewer of each are drawn, and 
 class ChosenItems:
     """n of the N items of a study, and their clips.
 
-    labels, classes: by which they are shown (`shown_classes`). rows: class -> its chosen items, as positions in
-    `trajectories`, which follow each other in `clips` (n, T, S, S, 3) uint8. read, drawn: seconds that reading all
-    items took, and drawing one clip.
+    rows: class (of `shown`) -> its chosen items, as positions in `trajectories`, which follow each other in `clips` (n,
+    T, S, S, 3) uint8. read, drawn: seconds that reading all items took, and drawing one clip.
     """
 
     trajectories: TrajectorySet
-    labels: list[str]
-    classes: list[str]
     rows: dict[str, list[int]]
     clips: np.ndarray
     read: float
     drawn: float
+
+    @property
+    def shown(self) -> tuple[list[str], list[str]]:
+        """The label of each of the N items, and the classes, by which items are shown."""
+        return shown_classes(self.trajectories.labels, self.trajectories.classes)
 
     def clips_of(self, name: str) -> np.ndarray:
         """(k, T, S, S, 3) uint8: the clips of the class `name`."""
@@ -57,17 +59,14 @@ def choose_items(params: Params) -> ChosenItems:
     card, parsed = items_of(params.source, params.synthesis, find_offline)
     trajectories, _ = accept(parsed, card, params.trajectories)
     read = time.perf_counter() - start
-    labels, classes = shown_classes(trajectories.labels, trajectories.classes)
-    rows = evenly_by_class(labels, classes)
+    rows = evenly_by_class(*shown_classes(trajectories.labels, trajectories.classes))
     items = [item for own in rows.values() for item in own]
     if trajectories.clips is not None and params.render.content != "noise":
         start = time.perf_counter()
         clips = _ready_made(trajectories.clips, items, params)
     else:
         clips, start = _drawn(trajectories, items, params.render)
-    return ChosenItems(
-        trajectories, labels, classes, rows, clips, read, (time.perf_counter() - start) / len(clips)
-    )
+    return ChosenItems(trajectories, rows, clips, read, (time.perf_counter() - start) / len(clips))
 
 
 def _drawn(trajectories: TrajectorySet, items: list[int], render: RenderParams) -> tuple[np.ndarray, float]:

@@ -64,13 +64,14 @@ def show_clips(chosen: ChosenItems, card: EncoderCard, params: Params, out: Path
     shown = f"{counted(one.shape[1], 'frame')} of {one.shape[3]} x {one.shape[2]} pixels"
     drawn = f"drawn as {params.render.frames} of {params.render.size} x {params.render.size}"
     remark = f"{drawn}; {APPROXIMATE}" if is_approximate(card, weights) else drawn
-    counts = {name: chosen.labels.count(name) for name in seen}
+    labels, classes = chosen.shown
+    counts = {name: labels.count(name) for name in seen}
     sheet = out / f"{card.name}.png"
     write_sheet(sheet, seen, counts, f"What {card.name} is shown: {shown}", remark)
     animations = write_animations(out, card.name, seen)
     beside = f"and {counted(len(animations), 'animation')} beside it"
     lines = [f"{sheet}: what {card.name} is shown, {shown} ({remark}), {beside}"]
-    missing = len(chosen.classes) - len(seen)
+    missing = len(classes) - len(seen)
     if missing:
         lines.append(f"the first {len(seen)} classes; {missing} more are not shown")
     if params.render.content == "noise" or chosen.trajectories.clips is not None:
