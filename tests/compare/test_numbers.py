@@ -17,6 +17,8 @@ from trajprobe.compare.params import CompareParams
 from trajprobe.compare.tables import arm_rows, confusion_rows, per_class_rows, reliability_rows, summarise
 from trajprobe.compare.verdict import judge
 from trajprobe.core.errors import UserError
+from trajprobe.probe.folds import make_folds
+from trajprobe.probe.held_out import make_split_halves, probe_arms, split_half_counts
 
 SETTINGS = CompareParams(confidence=0.95, rope=0.02)
 REPEATS, SEEDS = 2, 5
@@ -111,6 +113,40 @@ def test_intervals_cover_the_gain_of_simulated_studies(size: int) -> None:
         alone += sum(row["accuracy_ci_low"] <= 0.75 <= row["accuracy_ci_high"] for row in rows[:1])
     assert 0.91 <= covered / studies <= 0.99
     assert alone / (studies / 4) >= 0.88
+
+
+@pytest.mark.slow
+def test_intervals_cover_the_gain_of_the_probe_itself() -> None:
+    """Features are noisy maps of six signals, the same map in the pretrained arm, another for each initialisation.
+
+    The true gain of so many training items has no closed form; its mean over all studies stands for it. 350 studies
+    gave 96 % (95 % without the split halves).
+    """
+    count, width, names = 80, 12, [str(item) for item in range(80)]
+    trained = np.random.default_rng(99).normal(size=(6, width))
+    grid = np.geomspace(1e2, 1e-4, 9)
+    found = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        signal = rng.normal(size=(count, 6))
+        y = signal @ [1, 1, 0.7, 0.5, 0.3, 0.2] + 0.5 * rng.normal(size=count)
+        arms = [(Arm("e", "pretrained"), signal @ trained + rng.normal(size=(count, width)))]
+        for init in range(SEEDS):
+            rows = signal @ rng.normal(size=(6, width)) + 2 * rng.normal(size=(count, width))
+            arms.append((Arm("e", "random", init), rows))
+        folds = make_folds(
+            y, names, [""] * count, [], split="auto", folds=5, repeats=2, inner_folds=4, seed=seed
+        )
+        pairs = make_split_halves(y, names, [""] * count, split="auto", folds=5, count=10, seed=seed)
+        pretrained, *random = probe_arms("test", arms, y, 0, folds, pairs, grid, 1)
+        contrasts, counts = {"e": [Contrast(pretrained, random)]}, split_half_counts(y, 0, pairs)
+        paired = PairedPredictions(y, np.arange(count), [], contrasts, {}, (1e-4, 1e2), counts, score="r2")
+        gain = estimate_gain(paired, contrasts["e"][0], 0.95, 1)
+        assert gain.covers_training
+        found.append((gain.value, gain.low, gain.high))
+    values, lows, highs = np.array(found).T
+    truth = values.mean()
+    assert ((lows <= truth) & (truth <= highs)).mean() >= 0.89
 
 
 def test_equal_predictions_have_no_gain_and_break_nothing() -> None:
