@@ -142,7 +142,7 @@ def page(found: dict[str, dict[str, str]]) -> str:
         "# Speed, measured",
         "",
         "Made by `make bench` (the rows of `scale`: `python benchmarks/results.py scale`). Both sides of a ratio are",
-        "measured in one run on the same data. Targets that are missed, and why: [README.md](README.md#missed-targets).",
+        "measured in one run on the same data. Missed targets are explained in [README.md](README.md#missed-targets).",
         "",
         "| what | against | target | measured |",
         "| --- | --- | --- | --- |",
