@@ -3,6 +3,7 @@
 # make lint   lint and types alone
 # make coverage   the tests again, and the lines that none of them runs (half as slow again)
 # make audit      known vulnerabilities of the pins (asks the package index; one that it cannot tell about is a failure)
+# make bench      how fast it is, beside what else there is: benchmarks/RESULTS.md   (a quarter of an hour on 2 idle cores)
 PYTHON ?= python3
 VENV := .venv
 PYTEST := pytest -q -n 2 --dist worksteal -m "not slow"
@@ -10,7 +11,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 STAMP := $(VENV)/installed
 export PATH := $(BIN):$(PATH)
 
-.PHONY: run test lint coverage audit install
+.PHONY: run test lint coverage audit bench install
 run: install
 	@dvc repro || { echo "If this was no mistake of yours, \`trajprobe doctor\` looks for what a killed run left behind." >&2; exit 1; }
 	@trajprobe show
@@ -20,6 +21,9 @@ test: lint
 
 coverage: install
 	$(PYTEST) --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+bench: install
+	python benchmarks/results.py
 
 lint: install
 	ruff check

@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from results import report
 from trajprobe.encoders.open_magvit2.network import Architecture, Magvit2Encoder
 from trajprobe.encoders.protocol import FeatureMap
 from trajprobe.encoders.registry import resolve_device
@@ -138,6 +139,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{mode:>10} {options.batch / taken:>9.3g} {first / taken:>9.2f} {rate / 1e12:>9.3g} "
             f"{peaks[dtype] / 1e12:>9.3g} {rate / peaks[dtype]:>6.1%} {error:>8.1e}"
         )
+        if mode == "float32":
+            report(
+                mode,
+                f"{rate / peaks[dtype]:.0%} ({rate / 1e9:.0f} GFLOP/s, {taken / options.batch:.2g} s a clip)",
+            )
+        if mode == "bfloat16":
+            report(
+                mode,
+                f"{first / taken:.1f}×, features within {error:.1%}; {rate / peaks[dtype]:.0%} of bfloat16's peak",
+            )
 
 
 def vectors(maps: torch.Tensor) -> torch.Tensor:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from results import report
 from trajprobe.artifacts.clips import open_clips, write_clips
 from trajprobe.artifacts.encoder_card import EncoderCard
 from trajprobe.core import paths
@@ -114,6 +115,10 @@ def main() -> None:
     )
     print(f"extraction   {1e3 * extraction / clips:8.1f} ms/clip")
     print(f"passes alone {1e3 * alone / clips:8.1f} ms/clip    ratio {extraction / alone:.3f}")
+    report(
+        options.encoder,
+        f"{extraction / alone:.2f}× ({1e3 * extraction / clips:.0f} against {1e3 * alone / clips:.0f} ms a clip)",
+    )
 
 
 if __name__ == "__main__":

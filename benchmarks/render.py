@@ -10,10 +10,12 @@ several rounds, and the best round of each counts. The ratio is of processor tim
   are too wide (see the ink), and widths are whole pixels
 - agg: matplotlib at its fastest, one Agg figure without axes for all clips, only the data of its artists changed
 - agg 3-D: matplotlib as in a notebook, 3-D axes in a new figure for each clip, with the axes hidden
+- figure: a new figure for each frame, with its axes, saved to memory and read back, as scripts that make films do
 The first two also project the path; line_aa, agg and redrawn are given its pixels. Ink is the brightness that a method
 adds to the last frame, relative to trajprobe (agg 3-D fits the path to the frame differently).
 """
 
+import io
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +26,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
+from results import report
 from trajprobe.core import paths
 from trajprobe.core.schema import load
 from trajprobe.params import Params
@@ -117,13 +120,35 @@ def agg_3d(points: np.ndarray, timeline: Timeline, times: np.ndarray, render: Re
     return np.stack(frames)
 
 
+def figures(points: np.ndarray, timeline: Timeline, times: np.ndarray, render: RenderParams) -> np.ndarray:
+    width = 72 / render.size
+    at_knots = np.stack([np.interp(timeline.knots, times, axis) for axis in points.T])
+    frames = []
+    for stop in timeline.stops:
+        figure = Figure(figsize=(1, 1), dpi=render.size, facecolor=render.background)
+        axes = figure.add_subplot(projection="3d", facecolor=render.background)
+        axes.view_init(elev=render.camera.elevation, azim=render.camera.azimuth)
+        axes.plot(*at_knots[:, : stop + 1], color=render.line_colour, lw=render.line_width * width)
+        marker = {"color": render.marker_colour, "ms": 2 * render.marker_radius * width, "mew": 0}
+        axes.plot(*at_knots[:, stop : stop + 1], "o", **marker)
+        limits = zip(points.min(axis=0), points.max(axis=0), strict=True)
+        axes.set(**dict(zip(("xlim", "ylim", "zlim"), limits, strict=True)))
+        file = io.BytesIO()
+        figure.savefig(file, format="png", facecolor=render.background)
+        frames.append(cv2.imdecode(np.frombuffer(file.getvalue(), np.uint8), cv2.IMREAD_COLOR_RGB))
+    return np.stack(frames)
+
+
 def main() -> None:
     render = load(Params, Path(__file__).parents[1] / paths.PARAMS).render
     for frames, size in ((5, 128), (17, 256)):
-        compare(render.model_copy(update={"frames": frames, "size": size}))
+        ratios = compare(render.model_copy(update={"frames": frames, "size": size}))
+        for row, method in (("figure", "figure"), ("agg", "agg")) if frames == 5 else ():
+            report(row, f"{ratios[method]:.3g}× ({frames} frames of {size} × {size})")
 
 
-def compare(render: RenderParams) -> None:
+def compare(render: RenderParams) -> dict[str, float]:
+    """Prints the table; returns each method's processor time over trajprobe's."""
     rng = np.random.default_rng(0)
     walks = [rng.normal(size=(POINTS, 3)).cumsum(axis=0) for _ in range(CLIPS)]
     times = np.linspace(0, 1, POINTS)
@@ -139,6 +164,7 @@ def compare(render: RenderParams) -> None:
         "line_aa": lambda: (line_aa(path, timeline, render) for path in pixels),
         "agg": lambda: (agg.clip(path, timeline) for path in pixels[:SLOW]),
         "agg 3-D": lambda: (agg_3d(points, timeline, times, render) for points in walks[:SLOW]),
+        "figure": lambda: (figures(points, timeline, times, render) for points in walks[:SLOW]),
     }
     wall, cpu = dict.fromkeys(methods, np.inf), dict.fromkeys(methods, np.inf)
     ink: dict[str, float] = {}
@@ -154,6 +180,7 @@ def compare(render: RenderParams) -> None:
     for name in methods:
         ratio, share = cpu[name] / cpu["trajprobe"], ink[name] / ink["trajprobe"]
         print(f"{name:<22}{1 / wall[name]:>9.0f}{1000 * cpu[name]:>13.2f}{ratio:>7.2f}{share:>6.2f}")
+    return {name: cpu[name] / cpu["trajprobe"] for name in methods}
 
 
 if __name__ == "__main__":

@@ -20,8 +20,9 @@ import pytest
 import yaml
 
 from trajprobe.commands import experiments, study
-from trajprobe.commands.study_file import load_study
+from trajprobe.commands.study_file import LOOKS, load_study, looks
 from trajprobe.core.errors import UserError
+from trajprobe.params import load_params
 
 ROOT = Path(__file__).parents[2]
 SUMMARY = """
@@ -30,10 +31,13 @@ def summary(seed):
     return {"n_items": 40, "random_accuracy": 0.5, "gain": seed / 100, "gain_ci_low": -0.01, "gain_ci_high": 0.2,
             "minimum_detectable_gain": 0.1, "verdict": "no_difference", "sentence": "No <difference>.",
             "warning": "Few items." if seed == 2 else ""}
+def open_until(seed, inits):  # this seed's verdict needs so many initialisations
+    found = summary(seed)
+    return {**found, "verdict": "inconclusive"} if inits < {5: 8, 6: 99}.get(seed, 0) else found
 """
 STAND_IN = """
 import json, os, pathlib, subprocess, sys, yaml
-from summary import summary
+from summary import open_until
 def git(*arguments):
     done = subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@e.org", *arguments], capture_output=True)
     if done.returncode:
@@ -57,6 +61,8 @@ for override in options[1::2]:
 open("params.yaml", "w").write(yaml.safe_dump(params))
 with open(os.environ["CALLS"], "a") as calls:
     calls.write(f"{name} ")
+if params["extract"]["random_inits"] == 12 and params["probe"]["seed"] == 6 and os.environ.get("STOP"):
+    sys.exit("ERROR: stopped")
 print("Reproducing experiment", name, flush=True)
 seed = params["probe"]["seed"]
 if seed == 13:
@@ -68,7 +74,7 @@ if seed == 7:
     import time
     time.sleep(60)
 pathlib.Path("metrics").mkdir(exist_ok=True)
-json.dump(summary(seed), open("metrics/summary.json", "w"))
+json.dump(open_until(seed, params["extract"]["random_inits"]), open("metrics/summary.json", "w"))
 head = git("rev-parse", "HEAD")
 git("add", "-f", "params.yaml", "metrics")
 git("commit", "-q", "-m", "experiment")
@@ -237,6 +243,57 @@ def test_only_what_has_no_result_for_its_params_is_run(
     assert study.run(PATH).startswith("2 run, 0 already there")
 
 
+def test_initialisations_are_added_until_the_verdict_is_decided(
+    calls: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    auto = {"extract.random_inits": "auto"}
+    write_study(
+        experiments={
+            "early": {"probe.seed": 1, **auto},
+            "later": {"probe.seed": 5, **auto},
+            "never": {"probe.seed": 6, "compare.confidence": 0.9, **auto},
+        },
+        readings={},
+    )
+    monkeypatch.setenv("STOP", "yes")
+    with pytest.raises(UserError, match=r"1 of 3 experiments have no result \(never\)"):
+        study.run(PATH)
+    said = capsys.readouterr().out
+    assert [line for line in said.splitlines() if "initialisations: " in line] == [
+        "early: 3 initialisations: no_difference",
+        "later: 3 initialisations: inconclusive",
+        "later: 5 initialisations: inconclusive",
+        "later: 8 initialisations: no_difference",
+        "never: 3 initialisations: inconclusive",
+        "never: 5 initialisations: inconclusive",
+        "never: 8 initialisations: inconclusive",
+    ]
+    study.show_study(PATH)
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines() if "missing" in line] == [
+        "never"
+    ]
+    monkeypatch.delenv("STOP")
+    assert study.run(PATH).startswith("1 run, 2 already there")
+    ran = calls.read_text().split()
+    assert ran == ["seeds-early"] + 3 * ["seeds-later"] + (3 + 1 + 2) * ["seeds-never"]
+    assert study.run(PATH).startswith("0 run, 3 already there")
+
+    project = experiments.find_project(Path.cwd())
+    for name, inits, confidence in (("early", 3, 0.985), ("later", 8, 0.985), ("never", LOOKS[-1], 0.97)):
+        params = yaml.safe_load(str(project.read(f"seeds-{name}", Path("params.yaml"))))
+        assert params["extract"]["random_inits"] == inits
+        assert params["compare"]["confidence"] == confidence
+
+
+def test_auto_goes_into_a_study(calls: Path) -> None:
+    text = Path("params.yaml").read_text().replace("random_inits: 8", "random_inits: auto")
+    Path("params.yaml").write_text(text)
+    with pytest.raises(
+        UserError, match=r"random_inits: required a whole number \(auto: for an exp.*studies/N"
+    ):
+        load_params()
+
+
 def test_a_study_is_shown_as_a_table_and_as_a_page(calls: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study.run(PATH)
     write_study(experiments=STUDY["experiments"] | {"bad": {"probe.seed": 13}})
@@ -348,7 +405,7 @@ def test_an_encoder_that_a_command_makes_has_no_card_before(calls: Path) -> None
     Path("models/made/card.yaml").write_text(re.sub(r"(?m)^(  sha256: .*\n)", rf"\1{seen}", card))
     git("add", "models/made")
     assert study.run(PATH).startswith("1 run")
-    assert [str(path) for path in study.weights_files(study.params_of(PATH, load_study(PATH), "two"))] == [
+    assert [str(path) for path in study.weights_files(looks(PATH, load_study(PATH), "two")[0].params)] == [
         "models/made/encoder.safetensors",
         "models/made/seen.txt",
     ]

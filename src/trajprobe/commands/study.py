@@ -2,7 +2,8 @@
 
 An experiment has a result if git holds one that started from the current commit with the params that the study asks
 for now; `run` runs the others, one after the other. What two experiments share (videos, features) is computed once, by
-DVC's run cache.
+DVC's run cache. With `extract.random_inits: auto` an experiment is run again with more initialisations, under the same
+name, until its verdict is decided.
 """
 
 import json
@@ -15,7 +16,7 @@ import yaml
 
 from trajprobe.artifacts.encoder_card import FileWeights, load_encoder_card
 from trajprobe.commands.experiments import Project, find_project, reserved, run_experiment
-from trajprobe.commands.study_file import Study, load_study, params_of
+from trajprobe.commands.study_file import Look, Study, load_study, looks
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.files import atomic
@@ -39,16 +40,13 @@ def run(path: Path, only: Sequence[str] = ()) -> str:
     with reserved(project) as lock:
         there = _results(project, path, study)
         missing = [name for name in wanted if name not in there]
-        asked = {name: params_of(path, study, name) for name in missing}
+        asked = {name: looks(path, study, name)[-1].params for name in missing}
         _check_made(path, study, asked.values())
         _check_tracked(project, path, asked.values())
         weights = {name: weights_files(params) for name, params in asked.items()}
         failed = {}
         for name in missing:
-            overrides = [part for key, value in study.overrides(name).items() for part in _hydra(key, value)]
-            reason = run_experiment(
-                project, experiment_name(path, name), overrides, local_files=weights[name], lock=lock
-            )
+            reason = _run_until_decided(project, path, study, name, weights[name], lock)
             if reason is not None:
                 failed[name] = reason
     for name, reason in failed.items():
@@ -118,15 +116,55 @@ def _chosen(path: Path, study: Study, only: Sequence[str]) -> list[str]:
     return [name for name in study.experiments if name in only or not only]
 
 
+def _run_until_decided(
+    project: Project, path: Path, study: Study, name: str, weights: Sequence[Path], lock: int
+) -> str | None:
+    """Run an experiment's looks that are still to come, up to the one that decides; returns why one failed, or None."""
+    todo = looks(path, study, name)
+    last = _last_look(project, path, name, todo)
+    for look in todo[last[0] + 1 if last else 0 :]:
+        overrides = [part for key, value in look.overrides.items() for part in _hydra(key, value)]
+        reason = run_experiment(
+            project, experiment_name(path, name), overrides, local_files=weights, lock=lock
+        )
+        if reason is not None:
+            return reason
+        found = _last_look(project, path, name, todo)
+        if len(todo) > 1 and found is not None:
+            print(f"{name}: {look.params.extract.random_inits} initialisations: {found[1]['verdict']}")
+            if _is_decided(found, todo):
+                break
+    return None
+
+
 def _results(project: Project, path: Path, study: Study) -> dict[str, dict[str, Any]]:
     """metrics/summary.json of the experiments that have a result, by name, in the study's order."""
-    found = {}
+    results = {}
     for name in study.experiments:
-        text = project.read(experiment_name(path, name), paths.PARAMS)
-        summary = project.read(experiment_name(path, name), paths.SUMMARY)
-        if text and summary and _parsed(text) == params_of(path, study, name):
-            found[name] = json.loads(summary)
-    return found
+        todo = looks(path, study, name)
+        found = _last_look(project, path, name, todo)
+        if found is not None and _is_decided(found, todo):
+            results[name] = found[1]
+    return results
+
+
+def _last_look(
+    project: Project, path: Path, name: str, todo: Sequence[Look]
+) -> tuple[int, dict[str, Any]] | None:
+    """Which of the looks the experiment's result in git is of, with its metrics/summary.json; None if of none."""
+    text = project.read(experiment_name(path, name), paths.PARAMS)
+    summary = project.read(experiment_name(path, name), paths.SUMMARY)
+    params = _parsed(text) if text and summary else None
+    return next(
+        ((number, json.loads(summary or "")) for number, look in enumerate(todo) if look.params == params),
+        None,
+    )
+
+
+def _is_decided(found: tuple[int, dict[str, Any]], todo: Sequence[Look]) -> bool:
+    """Whether nothing is left to look at: the only look, the last, or one whose verdict is not `inconclusive`."""
+    number, summary = found
+    return number == len(todo) - 1 or summary["verdict"] != "inconclusive"
 
 
 def _parsed(text: str) -> Params | None:
@@ -199,7 +237,7 @@ def _rows(path: Path, study: Study) -> "list[ExperimentRow]":
 def _write(page: Path, path: Path, study: Study, rows: "list[ExperimentRow]") -> None:
     from trajprobe.commands.study_page import render_study
 
-    ropes = {params_of(path, study, name).compare.rope for name in study.experiments}
+    ropes = {looks(path, study, name)[0].params.compare.rope for name in study.experiments}
     there = {row.name for row in rows}
     text = render_study(
         name=path.stem.replace("_", " ").capitalize(),

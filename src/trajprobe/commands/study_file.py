@@ -1,5 +1,6 @@
 """The schema of studies/<name>.yaml: a question, and the experiments whose comparison answers it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,11 @@ from trajprobe.core.schema import Name, Section, load, nearest, validate
 from trajprobe.params import Params, check_cards
 
 Overrides = dict[str, Any]  # dotted key of params.yaml -> value
+INITS, AUTO, CONFIDENCE = "extract.random_inits", "auto", "compare.confidence"
+LOOKS = (3, 5, 8, 12, 20)  # random initialisations at which the verdict is looked at
+# Of 1 - compare.confidence, at each of the looks. benchmarks/sequential.py: wrong verdicts then are below
+# 1 - compare.confidence at all looks together, where looking each time with the full level has twice as many.
+SHARE = 0.3
 
 
 class Study(Section):
@@ -32,6 +38,14 @@ class Study(Section):
         return {**self.shared, **self.experiments[experiment]}
 
 
+@dataclass(frozen=True)
+class Look:
+    """One run of an experiment. overrides: of params.yaml; params: the file with them."""
+
+    overrides: Overrides
+    params: Params
+
+
 def load_study(path: Path) -> Study:
     """Read a study and check every experiment's overrides against params.yaml's schema and the cards.
 
@@ -44,14 +58,31 @@ def load_study(path: Path) -> Study:
                 f"{path}: readings: no experiment {experiment}; {nearest(experiment, list(study.experiments))}"
             )
     for experiment in study.experiments:
-        check_cards(params_of(path, study, experiment), f"{path}: experiments.{experiment}", study.before)
+        for look in looks(path, study, experiment):
+            check_cards(look.params, f"{path}: experiments.{experiment}", study.before)
     return study
 
 
-def params_of(path: Path, study: Study, experiment: str) -> Params:
-    """params.yaml with one experiment's overrides. path: of the study. Raises UserError as `load_study` does."""
+def looks(path: Path, study: Study, experiment: str) -> list[Look]:
+    """How an experiment is run: once; with `extract.random_inits: auto` once for each of LOOKS, until it is decided.
+
+    A group-sequential design with the same level at all looks (Pocock, Biometrika 64, 1977, 191-199). Intervals have
+    the confidence of one look, so that all that were looked at hold together (repeated confidence intervals; Jennison
+    & Turnbull, J. R. Statist. Soc. B 51, 1989, 305-361). path: of the study. Raises UserError as `load_study` does.
+    """
+    overrides = study.overrides(experiment)
+    if overrides.get(INITS) != AUTO:
+        return [Look(overrides, _params(path, experiment, overrides))]
+    once = _params(path, experiment, {**overrides, INITS: LOOKS[-1]}).compare.confidence
+    confidence = round(1 - SHARE * (1 - once), 6)
+    each = [{**overrides, INITS: count, CONFIDENCE: confidence} for count in LOOKS]
+    return [Look(own, _params(path, experiment, own)) for own in each]
+
+
+def _params(path: Path, experiment: str, overrides: Overrides) -> Params:
+    """params.yaml with an experiment's overrides."""
     content = yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8"))
-    for key, value in study.overrides(experiment).items():
+    for key, value in overrides.items():
         *sections, last = key.split(".")
         target = content
         for part in sections:

@@ -1,6 +1,8 @@
 """The section `extract` of params.yaml."""
 
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import field_validator
 
 from trajprobe.core.schema import Names, Section, Seed, Some
 
@@ -15,3 +17,12 @@ class ExtractParams(Section):
     random_inits: Some  # number of random arms
     precision: Precision  # of the encoder's arithmetic (see passes.py); features are float32 in any case
     seed: Seed  # of the first random arm; the next have the seeds that follow
+
+    @field_validator("random_inits", mode="before")
+    @classmethod
+    def _is_decided(cls, value: Any) -> Any:
+        if value == "auto":
+            raise ValueError(
+                "a whole number (auto: for an experiment in a studies/NAME.yaml, docs/statistics.md)"
+            )
+        return value
