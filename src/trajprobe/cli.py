@@ -4,7 +4,6 @@ Commands are thin: they read params.yaml, call a stage, print what it says. The 
 commands so that `trajprobe --help` and the light stages start fast.
 """
 
-import errno
 import os
 import select
 import signal
@@ -18,6 +17,7 @@ from trajprobe.commands.app import Batch, Device, Engine, EngineName, Workers, t
 from trajprobe.commands.environment import check_environment
 from trajprobe.core.errors import UserError
 from trajprobe.core.paths import cache_folder
+from trajprobe.core.refused_writes import refused_write
 from trajprobe.core.terminal import escape_controls, prepare_output
 
 if TYPE_CHECKING:
@@ -271,33 +271,25 @@ def main() -> None:
         raise
     except MemoryError:
         _fail(OUT_OF_MEMORY)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
-            raise
-        where = f" ({error.filename})" if error.filename else ""
-        elsewhere = ", or let TRAJPROBE_CACHE name a folder that can be written" * _is_of_cache(
-            error.filename
-        )
-        _fail(
-            f"cannot write: {error.strerror}{where}; free some space or correct the permissions{elsewhere}, then run "
-            "again"
-        )
     except Exception as error:
         show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
         if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):  # torch's
             _fail(OUT_OF_MEMORY)
+        if refused := refused_write(error):
+            _fail(_no_room(*refused))
         if show is None or code is None:
             raise
         show()  # typer's own: an unknown command or option
         sys.exit(code)
 
 
-def _is_of_cache(path: object) -> bool:
-    """Whether a path lies in TRAJPROBE_CACHE, or is a folder on the way to it."""
-    if not isinstance(path, str):
-        return False
+def _no_room(reason: str, path: str) -> str:
+    """What to say of a refused write to `path`, which may be unknown."""
     cache, full = cache_folder().absolute(), Path(path).absolute()
-    return full.is_relative_to(cache) or cache.is_relative_to(full)
+    of_cache = bool(path) and (full.is_relative_to(cache) or cache.is_relative_to(full))
+    elsewhere = ", or let TRAJPROBE_CACHE name a folder that can be written" if of_cache else ""
+    where = f" ({path})" if path else ""
+    return f"cannot write: {reason}{where}; free some space or correct the permissions{elsewhere}, then run again"
 
 
 def _broken_pipe(stdout: os.stat_result) -> NoReturn:

@@ -125,7 +125,7 @@ def test_a_missing_store_is_named(tmp_path: Path) -> None:
         open_clips(tmp_path / "none.zarr")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"attributes": {"trajprobe_clips": 2}}', "\udcff"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"attributes": {"trajprobe_clips": 3}}', "\udcff"])
 def test_metadata_that_make_no_sense_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "zarr.json").write_text(text, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(UserError, match="not a clip store"):
@@ -137,7 +137,7 @@ def test_a_store_of_an_older_version_is_refused(written: tuple[Path, np.ndarray]
     metadata = json.loads((path / "zarr.json").read_text())
     metadata["attributes"] = {"trajprobe_clips": 1}
     (path / "zarr.json").write_text(json.dumps(metadata))
-    with pytest.raises(UserError, match=r"layout 2, found layout 1; run `dvc repro render`$"):
+    with pytest.raises(UserError, match=r"layout 3, found layout 1; run `dvc repro render`$"):
         open_clips(path)
 
 

@@ -4,8 +4,10 @@ Every stage, push and pull, an import, a study and a pretraining. A soak, not pa
 how many kills (50).
 """
 
+import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -34,6 +36,15 @@ def started(folder: Path, *arguments: str, **environment: str) -> "subprocess.Po
     )
 
 
+def at_work(process: "subprocess.Popen[bytes]") -> str:
+    """The last command of ours or DVC's that was started in the group of a process; empty if it has ended."""
+    listed = subprocess.run(
+        ["ps", "-A", "-o", "pgid=,args="], capture_output=True, text=True, check=True
+    ).stdout
+    named = re.findall(rf"^ *{process.pid} .*(?:/| -m )((?:dvc|trajprobe) \w+)", listed, re.MULTILINE)
+    return "" if process.poll() is not None else (named or ["started"])[-1]
+
+
 def state(folder: Path) -> str:
     """What git and DVC find changed; empty if nothing is."""
     return command(folder, "git", "status", "--porcelain") + command(folder, "dvc", "status", "-q")
@@ -47,7 +58,7 @@ OTHERS = (
     ("trajprobe", "study", "run", "studies/soak.yaml"),
     ("trajprobe", "pretrain", "soak", "--steps", "3", "--resume"),
 )
-STUDY = "question: Does it end?\nexperiments:\n  soak: {compare.rope: 3.0}\n"
+STUDY = "question: Does it end?\nexperiments:\n  soak: {compare.rope: 0.03}\n"
 MADE = ("data/sources/mine", "models/soak")
 
 
@@ -63,9 +74,10 @@ def prepared(reproduced: Path, project: Path) -> Path:
 
 
 def made(project: Path) -> dict[str, bytes]:
-    """What import and pretrain leave."""
+    """What import and pretrain leave, but for the seconds that the pretraining took."""
     files = (path for folder in MADE for path in (project / folder).rglob("*") if path.is_file())
-    return {str(path.relative_to(project)): path.read_bytes() for path in files if path.name != "log.csv"}
+    found = {path.relative_to(project).as_posix(): path.read_bytes() for path in files}
+    return {name: re.sub(rb"(?m)^seconds: .*", b"", content) for name, content in found.items()}
 
 
 @pytest.mark.slow
@@ -77,18 +89,19 @@ def test_kills_at_random_moments_lose_nothing(reproduced: Path, tmp_path: Path) 
         begin = time.monotonic()
         command(undisturbed, *each, **environment)
         seconds[each] = time.monotonic() - begin
-    killed = Counter[str]()
+    killed, put_right = Counter[str](), Counter[str]()
     for _ in range(KILLS):
         chosen = draws.choices((REPRO, *OTHERS), weights=(8, 1, 1, 1, 1, 1))[0]
         process = started(project, *chosen, **environment)
         time.sleep(draws.uniform(0, seconds[chosen]))
-        killed[" ".join(chosen[:2])] += process.poll() is None
-        os.killpg(process.pid, signal.SIGKILL)
+        killed[f"{' '.join(chosen[:2])}: {at_work(process)}"] += 1
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        command(
-            project, "trajprobe", "doctor", "--fix", fails=None, **environment
-        )  # 1 for what is to be resumed
-    print(f"killed while they ran: {dict(killed)}")
+        # It ends with 1 for what is to be resumed.
+        said = command(project, "trajprobe", "doctor", "--fix", fails=None, **environment)
+        put_right.update(re.findall(r"^\S+: (.*): put right$", said, re.MULTILINE))
+    print(f"killed in: {dict(killed)}\nput right by doctor: {dict(put_right)}")
     for each in (("dvc", "repro"), *OTHERS):
         command(project, *each, **environment)
     assert state(project) == state(undisturbed)

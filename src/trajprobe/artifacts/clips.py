@@ -2,9 +2,10 @@
 
 A chunk is a few clips, compressed by zstd with a checksum; a shard is a file of many chunks. Zarr itself reads a
 missing or empty shard as zeros, so opening a store checks that all of them are there. The attributes say for which
-items the clips were drawn, and how.
+items the clips were drawn, and how; a digest among them covers all of zarr.json.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,11 +17,14 @@ from zarr.codecs import ZstdCodec
 from trajprobe.core.errors import UserError
 from trajprobe.core.files import atomic
 
-VERSION = 2  # of this layout
+VERSION = 3  # of this layout
 CHUNK_BYTES = 2**20  # of clips that are compressed together and read at once
 SHARD_BYTES = 128 * 2**20  # of clips in a file, before compression; writing holds one shard in memory
 MOST_SHARDS = 300  # beyond this many files, shards grow instead
 LEVEL = 3  # of zstd
+METADATA = "zarr.json"
+DIGEST = "sha256"  # the attribute
+BLANK = "0" * 64
 Shape = tuple[int, int, int, int, int]  # N, T, H, W, 3
 RENDER = "run `dvc repro render`"
 RESTORE = f"{RENDER}, or `dvc pull` to fetch it again"
@@ -36,6 +40,7 @@ def write_clips(
     not have `shape`.
     """
     chunk, shard = layout(shape)
+    described = {"items": items, "drawn": dict(sorted(drawn.items()))}
     with atomic(path) as temporary:
         array = zarr.create_array(
             store=temporary,
@@ -45,7 +50,7 @@ def write_clips(
             dtype="uint8",
             compressors=[ZstdCodec(level=LEVEL, checksum=True)],
             fill_value=0,
-            attributes={"trajprobe_clips": VERSION, "items": items, "drawn": dict(sorted(drawn.items()))},
+            attributes={"trajprobe_clips": VERSION, **described, DIGEST: BLANK},
             config={"write_empty_chunks": True},
             zarr_format=3,
         )
@@ -55,6 +60,9 @@ def write_clips(
             written += len(part)
         if written != shape[0]:
             raise ValueError(f"expected {shape[0]} clips, got {written}")
+        metadata = (temporary / METADATA).read_bytes()
+        digest = hashlib.sha256(metadata).hexdigest()
+        (temporary / METADATA).write_bytes(metadata.replace(_attribute(BLANK), _attribute(digest)))
 
 
 def layout(shape: Shape) -> tuple[int, int]:
@@ -95,21 +103,33 @@ def open_clips(path: Path | str) -> Clips:
     """Open the store at `path` for reading. Raises UserError if it is missing, incomplete, or of another layout."""
     path = Path(path)
     try:
-        metadata = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
+        content = (path / METADATA).read_bytes()
+        metadata = json.loads(content)
         version = metadata["attributes"]["trajprobe_clips"]
         if version != VERSION:
             raise UserError(f"{path}: expected clips of layout {VERSION}, found layout {version}; {RENDER}")
+        digest = metadata["attributes"][DIGEST]
+        blank = content.replace(_attribute(digest), _attribute(BLANK))
+        if digest != hashlib.sha256(blank).hexdigest():
+            raise UserError(
+                f"{path}: damaged (the bytes of {METADATA} are not those that were written); {RESTORE}"
+            )
         shards = -(-metadata["shape"][0] // metadata["chunk_grid"]["configuration"]["chunk_shape"][0])
         clips = Clips(path)
     except FileNotFoundError:
         raise UserError(f"{path}: is missing; {RESTORE}") from None
     except (OSError, ValueError, LookupError, TypeError):
-        raise UserError(f"{path}: not a clip store (zarr.json cannot be understood); {RESTORE}") from None
+        raise UserError(f"{path}: not a clip store ({METADATA} cannot be understood); {RESTORE}") from None
     for index in range(shards):
         file = path / "c" / str(index) / "0/0/0/0"
         if not file.is_file() or file.stat().st_size == 0:
             raise UserError(f"{path}: incomplete: {file.relative_to(path)} is missing or empty; {RESTORE}")
     return clips
+
+
+def _attribute(digest: str) -> bytes:
+    """As zarr.json has it; the digest is that of the file with BLANK in its place."""
+    return f'"{DIGEST}": "{digest}"'.encode()
 
 
 def _regroup(batches: Iterable[np.ndarray], shape: tuple[int, ...], size: int) -> Iterator[np.ndarray]:

@@ -136,7 +136,6 @@ def _described(found: Sequence[Leftover], project: Path, fixed: bool) -> Iterato
 
 def _remotes(project: Path) -> list[str]:
     """A line for each remote of DVC. An address that never answers is given up after PATIENCE seconds."""
-    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     def ask(name: str) -> str:
@@ -152,7 +151,7 @@ def _remotes(project: Path) -> list[str]:
     try:
         with Repo(str(project)) as repo:
             names, default = list(repo.config["remote"]), repo.config["core"].get("remote")
-    except DvcException as error:
+    except Exception as error:  # DVC's own, or of its database: on a full disk that of SQLite
         return [f"remotes: DVC does not start ({error})"]
     lines = []
     pool = ThreadPoolExecutor(max(len(names), 1))

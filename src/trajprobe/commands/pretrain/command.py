@@ -107,8 +107,8 @@ def run(
         write_seen_items(list_of_seen, own)
     else:
         list_of_seen.unlink(missing_ok=True)
-    training.checkpoint.unlink()
     update_card(paths.encoder_card(name), weights, list_of_seen if pool else None, text)
+    training.checkpoint.unlink()
     version(weights)
     lines = [
         f"{weights}: {steps} steps of {batch} clips, held-out unexplained variance {last['held_out']:.3f}",
@@ -159,7 +159,7 @@ def picture(training: Training, path: Path) -> None:
     spaced = [np.pad(row, ((0, 0), (0, GAP), (0, GAP), (0, 0)), constant_values=128) for row in rows]
     grid = np.concatenate([np.concatenate(list(row), axis=1) for row in spaced], axis=0)
     with files.atomic(path) as temporary:
-        cv2.imwrite(str(temporary), grid[..., ::-1])
+        temporary.write_bytes(cv2.imencode(".png", grid[..., ::-1])[1].tobytes())
 
 
 def _pixels(videos: torch.Tensor) -> np.ndarray:

@@ -1,0 +1,42 @@
+"""Writes that the system refuses: a full disk, a quota, a limit on the size of files, missing permissions.
+
+Libraries in C or Rust tell of them in exceptions of their own, some of which only quote the system.
+"""
+
+import errno
+import re
+from collections.abc import Iterator
+
+REFUSED = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,  # by `ulimit -f`
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+}
+# Of safetensors, of SQLite (which DVC uses), of Python's tempfile, of torch.
+QUOTED = re.compile(
+    r"No space left on device|Disk quota exceeded|File too large|disk I/O error|database or disk is full"
+    r"|readonly database|unable to open database file|No usable temporary directory found"
+    r"|PytorchStreamWriter failed writing|iostream error"
+)
+
+
+def refused_write(error: BaseException) -> tuple[str, str] | None:
+    """The system's reason and the path, empty if unknown; None if `error` is nothing of the kind."""
+    for each in _chain(error):
+        if isinstance(each, OSError) and each.errno in REFUSED:
+            return each.strerror or str(each), each.filename if isinstance(each.filename, str) else ""
+        if quoted := QUOTED.search(str(each)):
+            return quoted[0], ""
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error, then those during whose handling it was raised, from the last to the first."""
+    following: BaseException | None = error
+    while following is not None:
+        yield following
+        hidden = following.__suppress_context__
+        following = following.__cause__ or (None if hidden else following.__context__)
