@@ -34,7 +34,7 @@ lint: install
 audit:
 	$(PYTHON) -m venv $(VENV)/audit
 	$(VENV)/audit/bin/python -m pip install -q --disable-pip-version-check pip-audit
-	$(VENV)/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
+	@$(VENV)/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict || { echo "Of a vulnerability: raise the pin, or explain in CONTRIBUTING.md why it does not matter. \`not found on PyPI\`: the audit asks https://pypi.org, so run it where that is reached and knows the pins." >&2; exit 1; }
 
 install: $(STAMP)
 
