@@ -5,6 +5,7 @@ downloads, the home folder. The server proves that the secrets were sent.
 """
 
 import base64
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,8 @@ def test_nothing_shows_a_token_or_a_password(server: Server, tmp_path: Path) -> 
 
     texts = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path != settings}
     texts[Path("stdout")] = said.encode()
-    texts[Path("history")] = command(project, "git", "log", "-p", "--all", "--text").encode()
+    history = ["git", "log", "-p", "--all", "--text"]
+    texts[Path("history")] = subprocess.run(history, cwd=project, check=True, capture_output=True).stdout
     assert len(texts) > 100
     for secret in SECRETS:
         assert [path for path, text in texts.items() if found(secret, text)] == []
