@@ -15,9 +15,8 @@ import typer
 
 from trajprobe.commands.app import Batch, Device, Engine, EngineName, Workers, tools
 from trajprobe.commands.environment import check_environment
-from trajprobe.core.errors import UserError
+from trajprobe.core.errors import UserError, refused_write
 from trajprobe.core.paths import cache_folder
-from trajprobe.core.refused_writes import refused_write
 from trajprobe.core.terminal import escape_controls, prepare_output
 
 if TYPE_CHECKING:

@@ -56,6 +56,15 @@ def run() -> None:
     ):
         (cache / "downloads").mkdir(parents=True, exist_ok=True)
         Path(scratch, "downloads").symlink_to((cache / "downloads").resolve())
+        # Raw files that `dvc add` keeps are not among what git tracks, and --force keeps `repro` from bringing them.
+        raw = [
+            str(file.relative_to(folder))
+            for file in sorted((folder / paths.source(params.source)).rglob("*.dvc"))
+        ]
+        if raw:
+            output, code = run_dvc(folder, lock, "checkout", "--quiet", *raw)
+            if code:
+                raise UserError(f"verify: {failure(output)}")
         output, code = run_dvc(folder, lock, "repro", "--force", "--no-run-cache", TRAJPROBE_CACHE=scratch)
         if code:
             raise UserError(f"verify: {failure(output)}")

@@ -107,7 +107,11 @@ def run(
         write_seen_items(list_of_seen, own)
     else:
         list_of_seen.unlink(missing_ok=True)
-    update_card(paths.encoder_card(name), weights, list_of_seen if pool else None, text)
+    try:
+        update_card(paths.encoder_card(name), weights, list_of_seen if pool else None, text)
+    except UserError:  # the card is the user's to edit; after a full disk --resume goes on here
+        training.checkpoint.unlink()
+        raise
     training.checkpoint.unlink()
     version(weights)
     lines = [
