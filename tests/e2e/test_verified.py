@@ -33,9 +33,10 @@ def test_a_source_that_was_imported_is_verified(reproduced: Path, tmp_path: Path
     command(project, "git", "commit", "-q", "-m", "mine")
     printed = command(project, "trajprobe", "verify")
     assert ", 0 different\nThe verdict holds." in printed, printed
-    assert [
+    close = [
         line.split()[1] for line in printed.splitlines() if " close " in line and "identical" not in line
-    ] == []
+    ]
+    assert close == ["data/costs/kinematics.json"]  # seconds, which are never twice the same
 
 
 @pytest.mark.slow
