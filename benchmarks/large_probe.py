@@ -8,9 +8,10 @@ and the time is that many times the measured one. Features are noisy nonlinear v
 """
 
 import argparse
+import multiprocessing
 import resource
 import time
-from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.queues import SimpleQueue
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -37,9 +38,9 @@ def fold_of(items: int, folds: int) -> np.ndarray:
     return np.random.default_rng(1).permutation(items) % folds
 
 
-def measured(items: int) -> tuple[float, float, float]:
-    """Seconds of a fit in an outer fold and of a half, and the process's peak memory in bytes less the features."""
-    rows, y = features(items)
+def measured(rows: np.ndarray, y: np.ndarray, results: SimpleQueue) -> None:
+    """Seconds of a fit in an outer fold and of a half, and the memory in bytes that this process adds at its peak."""
+    items = len(y)
     train = fold_of(items, FOLDS) > 0
     inner = splits_of(fold_of(int(train.sum()), INNER), INNER)
     half = fold_of(items, 2) > 0
@@ -50,7 +51,7 @@ def measured(items: int) -> tuple[float, float, float]:
         fitted = fit_logistic(rows[train], y[train], CLASSES, inner, make_l2_grid(1e-4, 1e2, 13))
         middle = time.perf_counter()
         predict_folds(rows[half], y[half], CLASSES, folds, fitted.l2)
-        return middle - start, time.perf_counter() - middle, _peak() - before
+        results.put((middle - start, time.perf_counter() - middle, _peak() - before))
 
 
 def _peak() -> float:
@@ -61,8 +62,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--items", type=int, default=100_000)
     items = parser.parse_args().items
-    with ProcessPoolExecutor(WORKERS) as pool:
-        each = [*pool.map(measured, [items] * WORKERS)]
+    # A forked process starts with the memory in use at that moment as its peak.
+    context = multiprocessing.get_context("fork")
+    results = context.SimpleQueue()
+    given = (*features(items), results)
+    for _ in range(WORKERS):
+        context.Process(target=measured, args=given).start()
+    each = [results.get() for _ in range(WORKERS)]
     fit, half, memory = (float(np.mean(values)) for values in zip(*each, strict=True))
     fits, halves = ARMS * FOLDS * REPEATS * fit / WORKERS, ARMS * PAIRS * 2 * half / WORKERS
     held = 4 * items * WIDTH * ARMS
