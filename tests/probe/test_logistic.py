@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, PredefinedSplit, cross_val_predict
+from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
 from by_hand import standardise
@@ -106,16 +107,27 @@ def test_weak_penalties_are_left_out_only_after_three_rises(monkeypatch):
     assert whole.probabilities(features).tobytes() == fitted.probabilities(features).tobytes()
 
 
-def test_folds_in_one_batch_are_sklearns_cross_val_predict():
+def test_predicted_folds_are_sklearns_cross_val_predict():
     features, y = sample(120, 15, 3, 0.4)
     fold_of = np.random.default_rng(5).permutation(120) % 4
     predicted = predict_folds(features, y, 3, splits_of(fold_of, 4), 0.03)
-    # The axes, and so the scale of a column, are those of all rows; the penalty is on the 90 that are trained on.
-    standard = standardise(features).transform(features.astype(np.float64))
-    model = LogisticRegression(C=1 / (0.03 * 90), max_iter=5000, tol=1e-7)
-    expected = cross_val_predict(model, standard, y, cv=PredefinedSplit(fold_of))
+    model = make_pipeline(standardise(features), LogisticRegression(C=1 / (0.03 * 90), max_iter=5000, tol=1e-7))
+    expected = cross_val_predict(model, features.astype(np.float64), y, cv=PredefinedSplit(fold_of))
     ours = np.concatenate(predicted)[np.argsort(np.argsort(fold_of, kind="stable"))]
     assert np.mean(ours == expected) > 0.99
+
+
+def test_predicted_folds_of_wide_features_under_a_weak_penalty_are_those_of_the_whole_fit():
+    """On the axes of all rows a fit that ends as early is right for 3 % of the items in place of 55 %."""
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.arange(95) % 10)
+    latent = rng.normal(size=(95, 30)) + 0.8 * rng.normal(size=(10, 30))[y]
+    features = latent * np.geomspace(1, 0.01, 30) @ rng.normal(size=(30, 1500)) + 3 * rng.normal(size=(95, 1500))
+    folds = splits_of(rng.permutation(95) % 4, 4)
+    predicted = predict_folds(features, y, 10, folds, 1e-4)
+    for (train, test), classes in zip(folds, predicted, strict=True):
+        fitted = fit_logistic(features[train], y[train], 10, [], np.array([1e-4]))
+        assert np.mean(fitted.probabilities(features[test]).argmax(axis=1) == classes) > 0.9
 
 
 def test_a_rotation_keeps_distances_and_a_common_scale_changes_nothing():

@@ -89,8 +89,7 @@ def _blocks(n: int) -> list[slice]:
 
 FORESIGHT = 0.75  # share of the last step along the path that the next one is expected to take
 FITTING = 1e-6  # tolerance of the loss of a model that is kept
-CHOOSING = 1e-5  # while penalties are compared
-PREDICTING = 1e-4  # if only the predicted class counts
+CHOOSING = 1e-5  # while penalties are compared, and if only the predicted class counts
 RISES = 3  # of the inner loss in a row, after which no weaker penalty is tried
 COEFFICIENTS = 2**21  # that are fitted at once, which bounds the memory of the solver's history
 
@@ -132,9 +131,8 @@ def fit_logistic(
         path, inner_loss = _inner_path(rows, axes.energy, y, n_classes, inner, l2_grid)
         best = int(np.argmin(inner_loss))
         chosen, start = l2_grid[best : best + 1], path[..., best].mean(axis=0)[..., None]
-    everything = [np.arange(len(rows))]
-    fitted = _minimise(rows, axes.energy, y, n_classes, everything, chosen, FITTING, start)
-    return FittedLogistic(float(chosen[0]), inner_loss, axes, fitted[..., 0, 0])
+    fitted = _minimise_all(rows, axes.energy, y, n_classes, chosen, FITTING, start)
+    return FittedLogistic(float(chosen[0]), inner_loss, axes, fitted)
 
 
 def predict_folds(
@@ -142,13 +140,16 @@ def predict_folds(
 ) -> list[np.ndarray]:
     """The classes predicted for the test part of each fold by a model with one penalty, fitted on its training part.
 
-    features: (N, D) finite, y: (N,) integers. The folds are fitted in one batch, on the axes of all rows.
+    features: (N, D) finite, y: (N,) integers. Each fold has axes of its own: on those of all rows the first step of a
+    wide model fits the training part along axes of hardly any energy, and ends before a weak penalty counts.
     """
-    axes = fit_principal_axes(features)
-    rows = axes.apply(features)
-    trains = [train for train, _ in folds]
-    fitted = _minimise(rows, axes.energy, y, n_classes, trains, np.array([l2]), PREDICTING)
-    return [_logits(rows[test], fitted[..., fold, 0]).argmax(axis=1) for fold, (_, test) in enumerate(folds)]
+    predicted = []
+    for train, test in folds:
+        axes = fit_principal_axes(features[train])
+        rows = axes.apply(features[train])
+        fitted = _minimise_all(rows, axes.energy, y[train], n_classes, np.array([l2]), CHOOSING)
+        predicted.append(_logits(axes.apply(features[test]), fitted).argmax(axis=1))
+    return predicted
 
 
 def _inner_path(
@@ -184,6 +185,19 @@ def _inner_path(
         )
         done += count
     return np.moveaxis(path[..., :done], 2, 0), losses[:done]
+
+
+def _minimise_all(
+    rows: np.ndarray,
+    energy: np.ndarray,
+    y: np.ndarray,
+    n_classes: int,
+    l2: np.ndarray,
+    tolerance: float,
+    start: np.ndarray | None = None,
+) -> np.ndarray:
+    """(r + 1, K) float32 coefficients on all rows at one penalty (1,)."""
+    return _minimise(rows, energy, y, n_classes, [np.arange(len(rows))], l2, tolerance, start)[..., 0, 0]
 
 
 def _minimise(
