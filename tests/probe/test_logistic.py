@@ -111,10 +111,23 @@ def test_predicted_folds_are_sklearns_cross_val_predict():
     features, y = sample(120, 15, 3, 0.4)
     fold_of = np.random.default_rng(5).permutation(120) % 4
     predicted = predict_folds(features, y, 3, splits_of(fold_of, 4), 0.03)
-    model = make_pipeline(standardise(features), LogisticRegression(C=1 / (0.03 * 90), max_iter=5000, tol=1e-7))
+    model = make_pipeline(
+        standardise(features), LogisticRegression(C=1 / (0.03 * 90), max_iter=5000, tol=1e-7)
+    )
     expected = cross_val_predict(model, features.astype(np.float64), y, cv=PredefinedSplit(fold_of))
     ours = np.concatenate(predicted)[np.argsort(np.argsort(fold_of, kind="stable"))]
     assert np.mean(ours == expected) > 0.99
+
+
+def test_folds_of_ample_rows_share_axes_and_predict_the_same(monkeypatch):
+    features, y = sample(600, 40, 5, 0.4)
+    folds = splits_of(np.random.default_rng(5).permutation(600) % 4, 4)
+    for l2 in (1e-4, 1e-2, 1.0):
+        monkeypatch.setattr(logistic, "AMPLE", 600 / 40)
+        together = np.concatenate(predict_folds(features, y, 5, folds, l2))
+        monkeypatch.setattr(logistic, "AMPLE", 600)
+        alone = np.concatenate(predict_folds(features, y, 5, folds, l2))
+        assert np.mean(together == alone) > 0.99
 
 
 def test_predicted_folds_of_wide_features_under_a_weak_penalty_are_those_of_the_whole_fit():
@@ -122,7 +135,9 @@ def test_predicted_folds_of_wide_features_under_a_weak_penalty_are_those_of_the_
     rng = np.random.default_rng(0)
     y = rng.permutation(np.arange(95) % 10)
     latent = rng.normal(size=(95, 30)) + 0.8 * rng.normal(size=(10, 30))[y]
-    features = latent * np.geomspace(1, 0.01, 30) @ rng.normal(size=(30, 1500)) + 3 * rng.normal(size=(95, 1500))
+    features = latent * np.geomspace(1, 0.01, 30) @ rng.normal(size=(30, 1500)) + 3 * rng.normal(
+        size=(95, 1500)
+    )
     folds = splits_of(rng.permutation(95) % 4, 4)
     predicted = predict_folds(features, y, 10, folds, 1e-4)
     for (train, test), classes in zip(folds, predicted, strict=True):

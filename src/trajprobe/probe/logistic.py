@@ -90,6 +90,7 @@ def _blocks(n: int) -> list[slice]:
 FORESIGHT = 0.75  # share of the last step along the path that the next one is expected to take
 FITTING = 1e-6  # tolerance of the loss of a model that is kept
 CHOOSING = 1e-5  # while penalties are compared, and if only the predicted class counts
+AMPLE = 30  # rows for each column, of which a training part varies along any axis nearly as they all do
 RISES = 3  # of the inner loss in a row, after which no weaker penalty is tried
 COEFFICIENTS = 2**21  # that are fitted at once, which bounds the memory of the solver's history
 
@@ -131,8 +132,9 @@ def fit_logistic(
         path, inner_loss = _inner_path(rows, axes.energy, y, n_classes, inner, l2_grid)
         best = int(np.argmin(inner_loss))
         chosen, start = l2_grid[best : best + 1], path[..., best].mean(axis=0)[..., None]
-    fitted = _minimise_all(rows, axes.energy, y, n_classes, chosen, FITTING, start)
-    return FittedLogistic(float(chosen[0]), inner_loss, axes, fitted)
+    everything = [np.arange(len(rows))]
+    fitted = _minimise(rows, axes.energy, y, n_classes, everything, chosen, FITTING, start)
+    return FittedLogistic(float(chosen[0]), inner_loss, axes, fitted[..., 0, 0])
 
 
 def predict_folds(
@@ -140,15 +142,20 @@ def predict_folds(
 ) -> list[np.ndarray]:
     """The classes predicted for the test part of each fold by a model with one penalty, fitted on its training part.
 
-    features: (N, D) finite, y: (N,) integers. Each fold has axes of its own: on those of all rows the first step of a
-    wide model fits the training part along axes of hardly any energy, and ends before a weak penalty counts.
+    features: (N, D) finite, y: (N,) integers. Folds are fitted in one batch, on the axes of all rows, if these are
+    AMPLE; else each on its own. On the axes of all rows the first step of a wide model would fit the training part
+    along axes of hardly any energy, and end before a weak penalty counts.
     """
+    ample = len(features) >= AMPLE * features.shape[1]
     predicted = []
-    for train, test in folds:
-        axes = fit_principal_axes(features[train])
-        rows = axes.apply(features[train])
-        fitted = _minimise_all(rows, axes.energy, y[train], n_classes, np.array([l2]), CHOOSING)
-        predicted.append(_logits(axes.apply(features[test]), fitted).argmax(axis=1))
+    for batch in [folds] if ample else [[fold] for fold in folds]:
+        known = np.unique(np.concatenate([train for train, _ in batch]))
+        axes = fit_principal_axes(features[known])
+        rows = axes.apply(features[known])
+        trains = [np.searchsorted(known, train) for train, _ in batch]
+        fitted = _minimise(rows, axes.energy, y[known], n_classes, trains, np.array([l2]), CHOOSING)
+        for at, (_, test) in enumerate(batch):
+            predicted.append(_logits(axes.apply(features[test]), fitted[..., at, 0]).argmax(axis=1))
     return predicted
 
 
@@ -185,19 +192,6 @@ def _inner_path(
         )
         done += count
     return np.moveaxis(path[..., :done], 2, 0), losses[:done]
-
-
-def _minimise_all(
-    rows: np.ndarray,
-    energy: np.ndarray,
-    y: np.ndarray,
-    n_classes: int,
-    l2: np.ndarray,
-    tolerance: float,
-    start: np.ndarray | None = None,
-) -> np.ndarray:
-    """(r + 1, K) float32 coefficients on all rows at one penalty (1,)."""
-    return _minimise(rows, energy, y, n_classes, [np.arange(len(rows))], l2, tolerance, start)[..., 0, 0]
 
 
 def _minimise(
