@@ -15,6 +15,7 @@ import torch
 from results import report
 from trajprobe.artifacts.encoder_card import EncoderCard
 from trajprobe.core import paths
+from trajprobe.core.allocator import keep_freed_memory
 from trajprobe.core.schema import load, validate
 from trajprobe.encoders.open_magvit2.network import Architecture, Magvit2Encoder
 
@@ -67,4 +68,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()  # as the command line does
     main()

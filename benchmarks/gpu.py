@@ -24,6 +24,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from results import report
+from trajprobe.core.allocator import keep_freed_memory
 from trajprobe.encoders.open_magvit2.network import Architecture, Magvit2Encoder
 from trajprobe.encoders.protocol import FeatureMap
 from trajprobe.encoders.registry import resolve_device
@@ -157,4 +158,5 @@ def vectors(maps: torch.Tensor) -> torch.Tensor:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()  # as the command line does
     main()

@@ -17,6 +17,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from results import report
+from trajprobe.core.allocator import keep_freed_memory
 from trajprobe.probe.folds import splits_of
 from trajprobe.probe.logistic import fit_logistic, make_l2_grid, predict_folds
 
@@ -83,4 +84,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()  # as the command line does
     main()

@@ -24,6 +24,7 @@ from results import report
 from trajprobe.artifacts.clips import open_clips, write_clips
 from trajprobe.artifacts.encoder_card import EncoderCard
 from trajprobe.core import paths
+from trajprobe.core.allocator import keep_freed_memory
 from trajprobe.core.schema import load
 from trajprobe.encoders.open_magvit2 import encoder as open_magvit2
 from trajprobe.extract.extraction import EncoderArm, ExtractSettings, extract_shards
@@ -122,4 +123,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()  # as the command line does
     main()

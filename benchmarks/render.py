@@ -28,6 +28,7 @@ from matplotlib.patches import Circle
 
 from results import report
 from trajprobe.core import paths
+from trajprobe.core.allocator import keep_freed_memory
 from trajprobe.core.schema import load
 from trajprobe.params import Params
 from trajprobe.render.camera import make_projection
@@ -184,4 +185,5 @@ def compare(render: RenderParams) -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()  # as the command line does
     main()

@@ -15,6 +15,7 @@ import typer
 
 from trajprobe.commands.app import Batch, Device, Engine, EngineName, Workers, tools
 from trajprobe.commands.environment import check_environment
+from trajprobe.core.allocator import keep_freed_memory
 from trajprobe.core.errors import UserError, refused_write
 from trajprobe.core.paths import cache_folder
 from trajprobe.core.terminal import escape_controls, prepare_output
@@ -44,6 +45,7 @@ app = typer.Typer(
 @app.callback()
 def _start(context: typer.Context) -> None:
     check_environment(context)
+    keep_freed_memory()
     if Path("params.yaml").is_file():
         return
     for folder in Path.cwd().parents:

@@ -23,6 +23,7 @@ from joblib import Parallel, delayed, parallel_config  # type: ignore[import-unt
 from joblib.externals.loky import process_executor  # type: ignore[import-untyped]
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from trajprobe.core.allocator import keep_freed_memory
 from trajprobe.core.errors import UserError
 
 MOST_PER_CORE = 4  # workers; more of them only take memory
@@ -49,7 +50,7 @@ def parallel_map(
         with threadpool_limits(1, "blas"):
             yield from map(work, jobs)
         return
-    ends = {"initializer": _end_with, "initargs": (os.getpid(),)}
+    ends = {"initializer": _start_worker, "initargs": (os.getpid(),)}
     try:
         with parallel_config("loky", inner_max_num_threads=1, **ends):
             yield from Parallel(n_jobs=workers, return_as="generator")(delayed(work)(job) for job in jobs)
@@ -98,12 +99,14 @@ def _is_full(error: BaseException | None) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def _end_with(parent: int) -> None:
-    """End this worker when the process `parent` ends, even if it is killed; else it would wait for jobs forever.
+def _start_worker(parent: int) -> None:
+    """Keep freed memory, as the process `parent` does, and end when it ends, even if it is killed.
 
-    Nor does it end by itself: a worker that has loaded torch since its first job looks to loky like one that leaks. It
-    would be replaced, with a warning in a thread of loky's; and where warnings are errors, all jobs then wait forever.
+    Else the worker would wait for jobs forever. Nor does it end by itself: a worker that has loaded torch since its
+    first job looks to loky like one that leaks. It would be replaced, with a warning in a thread of loky's; and where
+    warnings are errors, all jobs then wait forever.
     """
+    keep_freed_memory()
     process_executor._MAX_MEMORY_LEAK_SIZE = float("inf")
 
     def watch() -> None:

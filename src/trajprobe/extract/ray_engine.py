@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from trajprobe.core.allocator import keep_freed_memory
 from trajprobe.core.errors import UserError
 from trajprobe.core.progress import Advance
 from trajprobe.extract.extraction import EncoderArm, ExtractSettings, build_encoder, encode
@@ -37,6 +38,7 @@ class ArmWorker:
     def __init__(self, arms: Sequence[EncoderArm], settings: ExtractSettings) -> None:
         import torch
 
+        keep_freed_memory()
         if settings.device.type == "cpu":
             torch.set_num_threads(1)
         self.arms, self.settings = arms, settings
