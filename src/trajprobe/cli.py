@@ -74,7 +74,7 @@ def trajectories() -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def render(workers: Workers = None) -> None:
+def render(workers: Workers = None, engine: Engine = EngineName.LOCAL) -> None:
     """Draw each path as a short RGB clip, or resize the clips that the source has.
 
     Reads `render` in params.yaml, data/trajectories.parquet and, for such clips, files of the source; writes
@@ -82,7 +82,7 @@ def render(workers: Workers = None) -> None:
     """
     from trajprobe.render import stage
 
-    _say(stage.run(_params().render, workers))
+    _say(stage.run(_params().render, workers, engine.value))
 
 
 @app.command(rich_help_panel=STAGES)

@@ -36,7 +36,7 @@ Batch = Annotated[
 
 
 class EngineName(StrEnum):
-    """Where the shards of an extraction are computed."""
+    """Where paths are drawn and clips encoded."""
 
     LOCAL = "local"
     RAY = "ray"

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from trajprobe.core.parallel import bounded_map, worker_count
+from trajprobe.core.ray_map import ray_map
 from trajprobe.core.schema import YAxis
 from trajprobe.render.backgrounds import load_backgrounds
 from trajprobe.render.camera import make_projection
@@ -90,13 +91,14 @@ def render_batches(
     y_axis: YAxis = "up",
     workers: int | None = None,
     strokes: Sequence[np.ndarray] | None = None,
+    engine: str = "local",
 ) -> Iterator[np.ndarray]:
     """Draw N paths in order, in batches (b, T, S, S, 3) uint8 of about BATCH_BYTES.
 
-    points, times, strokes: N arrays each, as `render_clip` takes them. workers: threads (None: see `worker_count`);
-    the bytes do not depend on them. At most workers + 1 batches are in memory. Raises UserError as `render_clip` does.
+    points, times, strokes: N arrays each, as `render_clip` takes them. engine: local, on that many `workers` (threads;
+    None: see `worker_count`), with at most one batch more than these in memory; or ray (see `ray_map`). The bytes
+    depend on neither. Raises UserError as `render_clip` and `ray_map` do.
     """
-    workers = worker_count(workers, MOST_THREADS)
     scene = make_scene(points, times, render, y_axis)
     total = len(points)
     size = max(1, BATCH_BYTES // (render.frames * render.size * render.size * 3))
@@ -109,9 +111,13 @@ def render_batches(
             clip[:] = render_clip(points[item], times[item], render, item, y_axis, own, scene)
         return clips
 
+    starts = range(0, total, size)
+    if engine == "ray":
+        yield from (clips for _, clips in ray_map(batch, starts))
+        return
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the parallelism is over clips
     try:
-        yield from bounded_map(batch, range(0, total, size), workers)
+        yield from bounded_map(batch, starts, worker_count(workers, MOST_THREADS))
     finally:
         cv2.setNumThreads(before)

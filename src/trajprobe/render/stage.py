@@ -16,10 +16,10 @@ from trajprobe.render.rendering import render_batches
 DRAWN = ("content", "view", "trail", "trail_colour", "fit", "time", "background")  # that the clips tell of
 
 
-def run(render: RenderParams, workers: int | None = None) -> str:
+def run(render: RenderParams, workers: int | None = None, engine: str = "local") -> str:
     """Draw every trajectory as a clip, or resize the clips that the source has; returns what to tell the user.
 
-    Raises UserError.
+    workers, engine: see `render_batches`; clips of the source are resized by threads on this machine. Raises UserError.
     """
     items = read_items(paths.TRAJECTORIES)
     shape = (len(items.item_ids), render.frames, render.size, render.size, 3)
@@ -30,7 +30,7 @@ def run(render: RenderParams, workers: int | None = None) -> str:
         drawn = {"content": "clips"}
         said += f"\n{describe_ready(items.clips, render)}"
     else:
-        made, scale = _drawn(items, render, workers)
+        made, scale = _drawn(items, render, workers, engine)
         said = "\n".join([said, *scale])
     with progress("render", shape[0], "clips") as advance:
 
@@ -43,11 +43,13 @@ def run(render: RenderParams, workers: int | None = None) -> str:
     return said
 
 
-def _drawn(items: Items, render: RenderParams, workers: int | None) -> tuple[Iterator[np.ndarray], list[str]]:
+def _drawn(
+    items: Items, render: RenderParams, workers: int | None, engine: str
+) -> tuple[Iterator[np.ndarray], list[str]]:
     """The clips of paths, or of noise, and what to say of their scale."""
     if not items.has_paths:  # noise needs none
         nothing = [np.empty((0, 2))] * len(items.item_ids)
-        return render_batches(nothing, nothing, render, workers=workers), []
+        return render_batches(nothing, nothing, render, workers=workers, engine=engine), []
     found = read_trajectories(paths.TRAJECTORIES)
-    made = render_batches(found.points, found.times, render, found.y_axis, workers, found.strokes)
+    made = render_batches(found.points, found.times, render, found.y_axis, workers, found.strokes, engine)
     return made, [] if render.content == "noise" else describe_scale(found.points, found.times, render)
