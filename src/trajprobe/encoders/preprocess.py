@@ -11,12 +11,12 @@ from trajprobe.artifacts.encoder_card import Input
 from trajprobe.core.errors import UserError
 from trajprobe.core.schema import nearest
 
-Colours = tuple[float, float, float]
+Colours = float | tuple[float, float, float]  # one number for all colours is several times as fast
 # scale in a card -> (divisor, shift, deviation): (x / divisor - shift) / deviation per colour; the order of operations,
 # and with it the rounding, is that of the original implementations
 SCALES: dict[str, tuple[float, Colours, Colours]] = {
-    "x/127.5 - 1": (127.5, (1.0, 1.0, 1.0), (1.0, 1.0, 1.0)),
-    "x/255": (255.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    "x/127.5 - 1": (127.5, 1.0, 1.0),
+    "x/255": (255.0, 0.0, 1.0),
     "imagenet": (255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # mean and deviation of its images
 }
 

@@ -112,8 +112,11 @@ class Processor:
         if self.cropped is not None:
             first = (pictures.shape[1] - self.cropped) // 2
             pictures = pictures[:, first : first + self.cropped, first : first + self.cropped]
-        mean, std = (torch.tensor(values, device=pictures.device) for values in (self.mean, self.std))
-        return ((pictures.float() * self.factor - self.shift - mean) / std).permute(0, 3, 1, 2).contiguous()
+        mean, std = (
+            torch.tensor(values, device=pictures.device)[:, None, None] for values in (self.mean, self.std)
+        )
+        colours = pictures.permute(0, 3, 1, 2).contiguous()  # as bytes, and one after the other
+        return (colours.float() * self.factor - self.shift - mean) / std
 
 
 def read_processor(folder: Path) -> Processor:
