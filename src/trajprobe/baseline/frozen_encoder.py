@@ -55,9 +55,8 @@ class FrozenEncoder:
 
     def arms(self, seeds: Sequence[int], clips: Clips) -> list[EncoderArm]:
         """The pretrained arm, then a random arm for each of `seeds`."""
-        device = self.settings.device
-        folder = paths.weights(self.card.name).absolute()  # worker processes may have another folder
-        return encoder_arms(self.card, folder, self.weights, seeds, clips, device)
+        folder = paths.weights(self.card.name)
+        return encoder_arms(self.card, folder, self.weights, seeds, clips, self.settings.device)
 
     def features(self, task: Task, arms: Sequence[EncoderArm], clips: Clips) -> list[np.ndarray]:
         """(N, D) float32 features of each arm; raises UserError as the stage `extract` does."""

@@ -11,12 +11,12 @@ from trajprobe.artifacts.encoder_card import Input
 from trajprobe.core.errors import UserError
 from trajprobe.core.schema import nearest
 
-Colours = float | tuple[float, float, float]  # one number for all colours is several times as fast
+Colours = tuple[float, float, float]
 # scale in a card -> (divisor, shift, deviation): (x / divisor - shift) / deviation per colour; the order of operations,
 # and with it the rounding, is that of the original implementations
 SCALES: dict[str, tuple[float, Colours, Colours]] = {
-    "x/127.5 - 1": (127.5, 1.0, 1.0),
-    "x/255": (255.0, 0.0, 1.0),
+    "x/127.5 - 1": (127.5, (1.0, 1.0, 1.0), (1.0, 1.0, 1.0)),
+    "x/255": (255.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
     "imagenet": (255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # mean and deviation of its images
 }
 
@@ -32,7 +32,10 @@ def prepare(clips: torch.Tensor, expected: Input) -> torch.Tensor:
             f"card: input.scale: unknown scale {expected.scale!r}; {nearest(expected.scale, list(SCALES))}"
         )
     divisor, *colour = SCALES[expected.scale]
-    shift, deviation = (torch.tensor(values, device=clips.device) for values in colour)
+    # One number for all colours is several times as fast as three equal ones.
+    shift, deviation = (
+        torch.tensor(values if len(set(values)) > 1 else values[0], device=clips.device) for values in colour
+    )
     pictures = (clips.float() / divisor - shift) / deviation
     pictures = _resize(pictures.flatten(0, 1).permute(0, 3, 1, 2), *expected.height_and_width)
     return pictures.unflatten(0, clips.shape[:2])

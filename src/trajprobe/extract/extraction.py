@@ -117,6 +117,7 @@ def encoder_arms(
     folder: the weights, as `fetch` left them. weights: the digest of its files.
     """
     module = family(card.family)
+    folder = folder.absolute()  # workers may run in another one
     arms = [EncoderArm("pretrained", {"weights": weights}, partial(module.load, card, folder, device))]
     # Only a built encoder shows whether it is calibrated; the clips for it are always part of the key.
     sample = sample_clips(clips, CALIBRATION) if seeds else np.empty((0, *clips.shape[1:]), np.uint8)

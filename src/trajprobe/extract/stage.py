@@ -38,10 +38,7 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int, eng
     total = clips.shape[0]
     seeds = [params.seed + index for index in range(params.random_inits)]
     settings = extract_settings(params, card, resolve_device(device), batch)
-    folder = paths.weights(encoder)
-    if engine == "ray":
-        folder = folder.absolute()  # workers run in another folder
-    arms = encoder_arms(card, folder, weights, seeds, clips, settings.device)
+    arms = encoder_arms(card, paths.weights(encoder), weights, seeds, clips, settings.device)
     compute = encode_on_ray if engine == "ray" else encode_in_turn
     cache = ShardCache(paths.finished_work("features"))
     target = paths.features(encoder)

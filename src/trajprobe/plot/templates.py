@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
@@ -29,6 +30,7 @@ def template(name: str, *folders: Path) -> Template:
         loader=FileSystemLoader([Path(__file__).parent, *folders]),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_unbroken,
         trim_blocks=True,
         keep_trailing_newline=True,
     )
@@ -48,6 +50,11 @@ def template(name: str, *folders: Path) -> Template:
     )
     environment.globals.update(light=_colours(asdict(LIGHT)), dark=_colours(asdict(DARK)))
     return environment.get_template(name)
+
+
+def _unbroken(value: Any) -> Any:
+    """Text in which no line ends between a number and its percent sign."""
+    return value.replace(" %", "\N{NO-BREAK SPACE}%") if isinstance(value, str) else value
 
 
 def _decimal(value: float) -> str:
