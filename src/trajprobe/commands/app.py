@@ -287,4 +287,4 @@ def verify() -> None:
 
 def _say(message: str | None) -> None:
     if message:
-        typer.echo(escape_controls(message))
+        print(escape_controls(message))
