@@ -262,6 +262,10 @@ def _params() -> Iterator[BadInput]:
         ("`hidden` of a billion", params(analyse__hidden=10**9)),
         ("`epochs` of a billion", params(analyse__epochs=10**9)),
         ("`kernels` of a billion", params(baseline__multirocket__kernels=10**9)),
+        (
+            "angles whose difference is infinite",
+            params(render__camera__azimuth=[-1e308, 1e308]),
+        ),
         ("a `rate` that float32 cannot hold", params(baseline__cnn3d__rate=1e300)),
         ("`confidence` that rounds to 1", params(compare__confidence=0.9999999999999999)),
         ("a source without a card", params(source="synthetik")),
