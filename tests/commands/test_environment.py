@@ -1,5 +1,6 @@
 """Every TRAJPROBE_* variable is checked by every command, also by those that do not read it."""
 
+import pwd
 import sys
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,21 @@ def test_nonsense_is_refused_by_every_command(
     message = refusal(monkeypatch, capsys, *command)
     assert variable in message
     assert "\x1b" not in message
+
+
+def test_a_user_without_a_home_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a container's that runs under a number of its own; DVC would end in a traceback in the middle."""
+
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.delenv("HOME")
+    assert "HOME: must name a folder" in refusal(monkeypatch, capsys, "families")
+    monkeypatch.setenv("HOME", "somewhere")
+    assert "got 'somewhere'" in refusal(monkeypatch, capsys, "families")
 
 
 def test_no_command_starts_with_nonsense(
