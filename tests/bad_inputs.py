@@ -230,6 +230,7 @@ def _files() -> Iterator[BadInput]:
         ("JSON nested thousands of levels", "import bad.zip --name mine", _nested),
         ("a label that is a JSON object", "import bad.zip --name mine", items(label={"name": "a"})),
         ("times with lone surrogates", "import bad.zip --name mine", items(t=["\ud800"] * POINTS)),
+        ("text that unpacks to far more than its size", "import bad.zip --name mine", _packed_zeros),
         ("no such file", csv, lambda: None),
     ):
         yield BadInput(section, what, command, make)
@@ -238,6 +239,11 @@ def _files() -> Iterator[BadInput]:
 def _nested() -> None:
     with zipfile.ZipFile("bad.zip", "w") as packed:
         packed.writestr("0.json", '{"points": ' + "[" * 5000 + "]" * 5000 + "}")
+
+
+def _packed_zeros() -> None:
+    with zipfile.ZipFile("bad.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("0.csv", "t,x,y\n" + "0,0,0\n" * 12_000_000)
 
 
 def _params() -> Iterator[BadInput]:
@@ -256,6 +262,11 @@ def _params() -> Iterator[BadInput]:
         ("`hidden` of a billion", params(analyse__hidden=10**9)),
         ("`epochs` of a billion", params(analyse__epochs=10**9)),
         ("`kernels` of a billion", params(baseline__multirocket__kernels=10**9)),
+        (
+            "angles whose difference is infinite",
+            params(render__camera__azimuth=[-1e308, 1e308]),
+        ),
+        ("a `rate` that float32 cannot hold", params(baseline__cnn3d__rate=1e300)),
         ("`confidence` that rounds to 1", params(compare__confidence=0.9999999999999999)),
         ("a source without a card", params(source="synthetik")),
     ):

@@ -1,10 +1,14 @@
 """A disk that is full, a limit on the size of files, a place that cannot be written: one line, nothing half-written.
 
 Held to the bytes of a finished project before the command. The disk is a real one, a tmpfs, where the system lets this
-process mount one; the limit is that of `ulimit -f`, which needs no rights.
+process mount one; the limit is that of `ulimit -f`, which needs no rights. Folders that cannot be written are those of
+an ordinary user; root, whom modes do not stop, gives that right up. A last test has a shell in which all is unusual,
+and every command works.
 """
 
+import ctypes
 import errno
+import json
 import os
 import re
 import resource
@@ -333,9 +337,118 @@ def test_a_cache_or_a_home_that_cannot_be_written(
     assert not (folder / "models/cifar_resnet20/weights").exists()
 
 
-def test_a_repository_that_cannot_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_features_without_a_cache_that_can_be_written(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(project(tmp_path))
-    monkeypatch.setattr("trajprobe.core.paths.TRAJECTORIES", Path(UNWRITABLE, "trajectories.parquet"))
-    assert "cannot write" in one_line(monkeypatch, capsys, "trajectories")
+    shutil.copytree(finished, tmp_path / "project", symlinks=True)
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.setenv("TRAJPROBE_CACHE", UNWRITABLE)
+    before = content(tmp_path / "project")
+    assert "set TRAJPROBE_CACHE to another folder" in one_line(monkeypatch, capsys, "extract", ENCODER)
+    assert content(tmp_path / "project") == before
+
+
+# Several commands in one process of its own; after each a line of JSON on stderr: its arguments and its exit code.
+SESSION = """
+import json, sys, traceback
+from trajprobe import cli
+for arguments in json.loads(sys.argv[1]):
+    code, sys.argv = None, ["trajprobe", *arguments]
+    try:
+        cli.main()
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+        code = 99
+    sys.stdout.flush()
+    print(f"\\n{END}" + json.dumps([arguments, code or 0]), file=sys.stderr, flush=True)
+"""
+END = "ended: "
+
+
+def obey_modes() -> None:
+    """Give up root's right to write in spite of modes (CAP_DAC_OVERRIDE); others never had it."""
+    drop_from_the_bounding_set, override = 24, 1
+    ctypes.CDLL(None).prctl(drop_from_the_bounding_set, override, 0, 0, 0)
+
+
+def session(
+    project: Path, commands: tuple[tuple[str, ...], ...], **environment: str
+) -> tuple[list[tuple[tuple[str, ...], int, str]], bytes]:
+    """The arguments, the exit code and the stderr of each command; the stdout of all. An empty variable is unset."""
+    variables = {**os.environ, "DVC_SITE_CACHE_DIR": str(project.parent / "site"), **environment}
+    done = subprocess.run(
+        [sys.executable, "-c", SESSION.replace("{END}", END), json.dumps(commands)],
+        cwd=project,
+        env={name: value for name, value in variables.items() if value},
+        preexec_fn=obey_modes,
+        capture_output=True,
+        check=True,
+    )
+    results, lines = [], list[str]()
+    for line in done.stderr.decode(errors="backslashreplace").splitlines():
+        if line.startswith(END):
+            arguments, code = json.loads(line.removeprefix(END))
+            results.append((tuple(arguments), code, "\n".join(lines)))
+            lines.clear()
+        else:
+            lines.append(line)
+    assert len(results) == len(commands)
+    return results, done.stdout
+
+
+def set_writable(folder: Path, writable: bool) -> None:
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | 0o200 if writable else mode & ~0o222)
+
+
+def test_a_project_and_a_home_that_cannot_be_written(finished: Path, tmp_path: Path) -> None:
+    """Whatever writes there says so in a line; what only reads works."""
+    shutil.copytree(finished, tmp_path / "project", symlinks=True)
+    (tmp_path / "home").mkdir()
+    before = content(tmp_path / "project")
+    for name in ("project", "home"):
+        set_writable(tmp_path / name, False)
+    try:
+        results, _ = session(
+            tmp_path / "project",
+            (*STAGES, *MAKING, *STUDY, *READING),
+            HOME=str(tmp_path / "home"),
+            TRAJPROBE_CACHE=str(finished.parent / "cache"),
+        )
+    finally:
+        set_writable(tmp_path / "project", True)
+    assert content(tmp_path / "project") == before
+    for arguments, code, said in results:
+        assert "Traceback" not in said
+        errors = [line for line in said.splitlines() if line.startswith("error: ")]
+        if arguments in READING or arguments[0] == "fetch":  # whose weights are there
+            assert (code, errors) == (0, []), said
+        else:
+            assert (code, len(errors)) == (1, 1), (arguments, said)
+            assert "Permission denied" in errors[0]
+
+
+def test_a_shell_without_a_home_and_without_letters(finished: Path, tmp_path: Path) -> None:
+    """No HOME, a TMPDIR that cannot be written, a path with blanks and letters that an ASCII terminal lacks."""
+    folder = tmp_path / "größere Ablage 加速" / "mein Projekt"
+    shutil.copytree(finished, folder, symlinks=True)
+    (tmp_path / "temporary").mkdir(mode=0o555)
+    before = content(folder)
+    results, printed = session(
+        folder,
+        (*STAGES, *READING, *MAKING),
+        HOME="",
+        TMPDIR=str(tmp_path / "temporary"),
+        TRAJPROBE_CACHE=str(tmp_path / "der Zwischenspeicher ä"),
+        LC_ALL="C",
+        PYTHONIOENCODING="ascii",
+    )
+    assert [(arguments, said) for arguments, code, said in results if code] == []
+    assert printed.isascii()
+    assert b"percentage points" in printed
+    after = content(folder)
+    assert {name for name in before if after.get(name) != before[name]} == set()

@@ -249,7 +249,7 @@ def _params() -> "Params":
 
 def _say(message: str | None) -> None:
     if message:
-        typer.echo(escape_controls(message))
+        print(escape_controls(message))
 
 
 def main() -> None:

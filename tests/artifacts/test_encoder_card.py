@@ -148,6 +148,13 @@ def test_a_mistake_in_weights_is_named_by_its_key(weights: Any, message: str) ->
             "input.frames: required at least 1 or one of 4k+1, any, got 0 (whole number)",
         ),
         ("input", {"frames": "4k"}, "input.frames: required one of 4k+1, any, got '4k' (text)"),
+        ("input", {"size": 10**6}, "input.size: required at most 4096, got 1000000 (whole number)"),
+        (
+            "architecture",
+            {"arguments": {"x": [1, 10**9]}},
+            "architecture: required numbers of at most 65536, got {'arguments': {'x': [1, 1000000000]}} "
+            "(section)",
+        ),
         ("input", {"siz": 224}, "unknown key input.siz; did you mean size?"),
         ("features", {"random": {"recipee": 1}}, "unknown key features.random.recipee; did you mean recipe?"),
         (

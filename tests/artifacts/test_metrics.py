@@ -151,6 +151,26 @@ def test_another_table_or_none_is_an_error(tmp_path: Path) -> None:
         read_arms(tmp_path / "none.csv", ["a"])
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"\xff\x00" * 50,
+        lambda content: content[:-20],  # within the last row
+        lambda content: content.replace(b",0.8,", b",0.8,0.8,", 1),
+        lambda content: content.replace(b",0.8,", b",much,", 1),
+        lambda content: b"<<<<<<< HEAD\n" + content,  # a merge that was not finished
+        lambda content: content.replace(b"\nb,", b"\n<<<<<<< HEAD\nb,", 1),
+    ],
+)
+def test_a_damaged_table_is_one_line(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    path = written(tmp_path / "arms.csv", ROWS)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(
+        UserError, match=r"arms\.csv: (is damaged|columns missing).*; run `dvc repro compare`"
+    ):
+        read_arms(path, ["a", "b"])
+
+
 def test_classes_are_read_for_the_encoders_that_are_asked(tmp_path: Path) -> None:
     table = tmp_path / "per_class.csv"
     cells = {"label": "a, b", "items": 7, "pretrained": 0.9, "random": 0.5, "gain": 0.4, "gain_ci_low": 0.1}

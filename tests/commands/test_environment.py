@@ -1,10 +1,13 @@
 """Every TRAJPROBE_* variable is checked by every command, also by those that do not read it."""
 
+import pwd
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.text import Text
+from typer.main import get_command
 
 from trajprobe import cli
 from trajprobe.commands.environment import check_device
@@ -57,6 +60,44 @@ def test_nonsense_is_refused_by_every_command(
     message = refusal(monkeypatch, capsys, *command)
     assert variable in message
     assert "\x1b" not in message
+
+
+def test_a_user_without_a_home_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a container's that runs under a number of its own; DVC would end in a traceback in the middle."""
+
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.delenv("HOME")
+    assert "HOME: must name a folder" in refusal(monkeypatch, capsys, "families")
+    monkeypatch.setenv("HOME", "somewhere")
+    assert "got 'somewhere'" in refusal(monkeypatch, capsys, "families")
+
+
+def test_no_command_starts_with_nonsense(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All of them, as typer lists them: none can have forgotten to ask."""
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), get_command(cli.app))]
+    checked = 0
+    while waiting:
+        names, command = waiting.pop()
+        waiting.extend(((*names, name), own) for name, own in getattr(command, "commands", {}).items())
+        if not names or getattr(command, "commands", {}):
+            continue
+        for variable, value in (
+            ("TRAJPROBE_DEVICE", "meta"),
+            ("TRAJPROBE_CACHE", "~nobody-at-all/x"),
+            ("TRAJPROBE_WORKERS", "99999999"),
+        ):
+            with monkeypatch.context() as patch:
+                patch.setenv(variable, value)
+                assert variable in refusal(patch, capsys, *names), names
+        checked += 1
+    assert checked >= 24
 
 
 def test_the_option_is_checked_as_its_variable_is(

@@ -142,6 +142,7 @@ def test_dvc_runs_a_study_that_is_killed_and_goes_on(
     for name in ("HOME", "XDG_CONFIG_HOME"):  # without a user's .gitconfig
         monkeypatch.setenv(name, str(tmp_path / "home"))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")  # what DVC prints of that path would not fit
     make_project()
     begun, let_go = tmp_path / "begun", tmp_path / "let go"
     Path("toy.py").write_text(

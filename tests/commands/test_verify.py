@@ -3,6 +3,7 @@
 The oracle of the hashes is DVC (tests/e2e/test_verified.py); that of the differences is what the test put in.
 """
 
+import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -116,6 +117,39 @@ def test_metrics(tmp_path: Path, name: str, old: str, new: str, close: bool, wha
     assert what in found.what
 
 
+COSTS = {
+    "training_seconds": 1.0,
+    "inference_seconds": 0.5,
+    "parameters": 8,
+    "device": "cpu",
+    "predictions": "a",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "only_measured"),
+    [
+        ({"training_seconds": 9.0, "inference_seconds": 2.5}, True),
+        ({"device": "cuda", "predictions": "b"}, True),
+        ({"training_seconds": 9.0, "parameters": 9}, False),
+    ],
+)
+def test_seconds_of_costs_are_no_results(
+    tmp_path: Path, changes: dict[str, object], only_measured: bool
+) -> None:
+    """They differ in every run; what was trained does not. Elsewhere seconds are numbers like others."""
+    for folder, content in (("old", COSTS), ("new", {**COSTS, **changes})):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "c.json").write_text(json.dumps(content))
+    files = (tmp_path / "old/c.json", tmp_path / "new/c.json")
+    found = compare_outputs("data/costs/c.json", *files)
+    assert found is not None
+    assert (found.close, found.only_measured) == (only_measured, only_measured)
+    elsewhere = compare_outputs("metrics/c.json", *files)
+    assert elsewhere is not None
+    assert not elsewhere.close
+
+
 def test_an_environment_names_what_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = environment("cpu")
     assert here == environment("cpu")
@@ -165,6 +199,29 @@ def made(folder: Path, gain: float, figure: str = "drawn") -> None:
     ]
     outs.append({"path": "report", "md5": verify._md5(figure.encode())})
     (folder / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"compare": {"outs": outs}}}))
+
+
+def test_measured_seconds_leave_an_output_identical(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def repeated(seconds: float) -> Callable[..., tuple[list[str], int]]:
+        def run_dvc(folder: Path, *_: object, **__: object) -> tuple[list[str], int]:
+            content = json.dumps({**COSTS, "training_seconds": seconds})
+            (folder / "data/costs").mkdir(parents=True, exist_ok=True)
+            (folder / "data/costs/dtw.json").write_text(content)
+            outs = [{"path": "data/costs/dtw.json", "md5": verify._md5(content.encode())}]
+            lock = {"schema": "2.0", "stages": {"baseline@dtw": {"outs": outs}}}
+            (folder / "dvc.lock").write_text(yaml.safe_dump(lock))
+            return [], 0
+
+        return run_dvc
+
+    repeated(1.0)(project)
+    monkeypatch.setattr(verify, "run_dvc", repeated(9.0))
+    verify.run()
+    printed = capsys.readouterr().out
+    assert "but for the measured seconds" in printed
+    assert "1 identical, 0 close, 0 different" in printed
 
 
 def played(monkeypatch: pytest.MonkeyPatch, gain: float, figure: str = "drawn", code: int = 0) -> None:

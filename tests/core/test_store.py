@@ -3,6 +3,7 @@
 Each place keeps what was written, whole, under its name, and a machine that has never seen it finds it.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,6 +132,26 @@ def test_a_place_that_does_not_answer_is_one_line(step: str, monkeypatch: pytest
     ) as error:
         steps[step]()
     assert "s3cret" not in str(error.value)
+
+
+def test_a_link_a_pipe_or_a_folder_is_no_file(tmp_path: Path) -> None:
+    """A link to a device would be read forever, a pipe waited for; each is absent, and a write replaces it."""
+    store = open_store(tmp_path)
+    path = tmp_path / NAME
+    path.parent.mkdir()
+    (tmp_path / "other").write_bytes(b"of somebody else")
+    for make in (
+        lambda: path.symlink_to("/dev/zero"),
+        lambda: path.symlink_to(tmp_path / "other"),
+        lambda: os.mkfifo(path),
+        path.mkdir,
+    ):
+        make()
+        assert store.read(NAME) is None
+        store.write(NAME, b"content")
+        assert store.read(NAME) == b"content"
+        store.remove(NAME)
+    assert (tmp_path / "other").read_bytes() == b"of somebody else"
 
 
 def test_an_address_is_for_shards_and_downloads_stay_here(

@@ -33,6 +33,14 @@ def test_an_error_is_one_line_without_controls() -> None:
     )
 
 
+def test_an_error_about_many_names_is_short_and_keeps_its_remedy() -> None:
+    names = ", ".join(f"k{number}" for number in range(200_000))
+    line = str(UserError(f"c.json: needs a key 'points'; known: {names}; name it by --key points=NAME"))
+    assert line.startswith("c.json: needs a key 'points'; known: k0, k1, ")
+    assert line.endswith("; name it by --key points=NAME")
+    assert len(line) < 2100
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
 @given(text=ANY)
 def test_every_encoding_takes_every_text(encoding: str, text: str) -> None:

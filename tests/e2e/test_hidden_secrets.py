@@ -1,7 +1,8 @@
 """Tokens and passwords: in nothing that a whole run through DVC, and runs that fail, print or leave.
 
-Everything is searched: what they print, provenance, features, the report, dvc.lock, DVC's own files and its cache,
-downloads, the home folder. The server proves that the secrets were sent.
+Everything is searched: what they print, what `dvc push` and `dvc pull` print of a remote whose address has a password,
+provenance, features, the report, dvc.lock, DVC's own files and its cache, downloads, the home folder. The server proves
+that the secrets were sent.
 """
 
 import base64
@@ -86,8 +87,23 @@ def test_nothing_shows_a_token_or_a_password(server: Server, tmp_path: Path) -> 
     for line in ("trajprobe doctor", "trajprobe cache", "trajprobe encoders", "trajprobe show"):
         said += command(project, *line.split(), fails=None, **environment)
     assert "remote far" in said
+    clone = tmp_path / "clone"
+    command(tmp_path, "git", "clone", "-q", str(project), str(clone))
+    copied = clone / ".dvc/config.local"
+    copied.write_bytes(settings.read_bytes())
+    for folder, line, needed in (
+        (project, "dvc push -r far", "failed to push"),
+        (project, "dvc status -c -r far", "new:"),
+        (clone, "dvc pull -r far", "failed to pull"),
+    ):
+        output = command(
+            folder, *line.split(), fails=None, **environment
+        )  # the server has nothing, and takes nothing
+        assert needed in output
+        said += output
 
-    texts = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path != settings}
+    paths = [path for path in tmp_path.rglob("*") if path.is_file() and path not in (settings, copied)]
+    texts = {path: path.read_bytes() for path in paths}
     texts[Path("stdout")] = said.encode()
     history = ["git", "log", "-p", "--all", "--text"]
     texts[Path("history")] = subprocess.run(history, cwd=project, check=True, capture_output=True).stdout

@@ -24,16 +24,19 @@ KILLS = int(os.environ.get("TRAJPROBE_KILLS", "50"))
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
-def started(folder: Path, *arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
-    """A command in a process group of its own."""
-    return subprocess.Popen(
-        arguments,
-        cwd=folder,
-        env={**os.environ, "PATH": PATH, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+def started(
+    folder: Path, *arguments: str, log: Path = Path(os.devnull), **environment: str
+) -> "subprocess.Popen[bytes]":
+    """A command in a process group of its own. log: where it prints."""
+    with log.open("wb") as printed:
+        return subprocess.Popen(
+            arguments,
+            cwd=folder,
+            env={**os.environ, "PATH": PATH, **environment},
+            stdout=printed,
+            stderr=printed,
+            start_new_session=True,
+        )
 
 
 def at_work(process: "subprocess.Popen[bytes]") -> str:
@@ -123,13 +126,19 @@ def test_two_runs_at_once(reproduced: Path, tmp_path: Path) -> None:
     clones = [tmp_path / "one", tmp_path / "two"]
     for clone in clones:
         shutil.copytree(reproduced, clone, symlinks=True)
+    cache = {"TRAJPROBE_CACHE": str(tmp_path / "cache")}
+    logs = [tmp_path / f"{number}.log" for number in range(3)]
     runs = [
-        started(clone, "dvc", "repro", "--force", "--no-run-cache", TRAJPROBE_CACHE=str(tmp_path / "cache"))
-        for clone in (*clones, clones[0])
+        started(clone, *REPRO, log=log, **cache)
+        for clone, log in zip((*clones, clones[0]), logs, strict=True)
     ]
     codes = [run.wait() for run in runs]
+    printed = [log.read_text() for log in logs]
     assert codes[1] == 0
     assert 0 in (codes[0], codes[2])
+    for code, text in zip(codes, printed, strict=True):
+        assert "Traceback" not in text
+        assert code == 0 or "lock" in text, text
     for clone in clones:
-        command(clone, "dvc", "repro", TRAJPROBE_CACHE=str(tmp_path / "cache"))
+        command(clone, "dvc", "repro", **cache)
         assert state(clone) == ""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load
 
 from trajprobe.core.errors import UserError
 from trajprobe.encoders.protocol import FeatureMap
@@ -118,6 +119,16 @@ def test_a_shard_with_other_rows_than_the_clips_have_is_rebuilt(clips: np.ndarra
     cache.put(path.stem, dict.fromkeys(names, np.zeros((1, 3), np.float32)))
     again = gathered(clips, [arm(Colours())], cache)
     assert all(np.array_equal(first[0][name], again[0][name]) for name in first[0])
+
+
+def test_a_forged_shard_of_another_width_is_one_line(clips: np.ndarray, cache: ShardCache) -> None:
+    """Only the encoder knows the width, so that a shard by itself cannot be seen to be wrong."""
+    gathered(clips, [arm(Colours())], cache)
+    path = sorted(Path(cache.place).glob("*/*.shard"))[0]
+    arrays = load(path.read_bytes()[32:])
+    cache.put(path.stem, {name: array[:, :-1] for name, array in arrays.items()})
+    with pytest.raises(UserError, match=r"have \d+ numbers and \d+;.*cache prune --limit 0"):
+        gathered(clips, [arm(Colours())], cache)
 
 
 def test_identities_are_in_the_key(clips: np.ndarray, cache: ShardCache) -> None:

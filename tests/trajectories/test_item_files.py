@@ -213,7 +213,12 @@ def test_an_empty_folder_a_broken_archive_and_a_bomb(tmp_path: Path, monkeypatch
         read_source(card, [tmp_path / "a.zip"])
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.csv", "0" * 10**6)
-    monkeypatch.setattr(item_files, "BOMB", 1000)
+    monkeypatch.setattr(item_files, "LARGEST", 1000)
+    with pytest.raises(UserError, match="unpacks to more than 200 times its size"):
+        read_source(card, [tmp_path / "a.zip"])
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for number in range(3):  # none of them by itself
+            archive.writestr(f"{number}.csv.gz", gzip.compress(b"0" * 300_000))
     with pytest.raises(UserError, match="unpacks to more than 200 times its size"):
         read_source(card, [tmp_path / "a.zip"])
 

@@ -16,6 +16,7 @@ from trajprobe.artifacts.metrics import (
     LADDER_COLUMNS,
     RELIABILITY_COLUMNS,
     RERUN,
+    damage_told,
     read_table,
 )
 from trajprobe.core.errors import UserError
@@ -119,19 +120,23 @@ class Arms:
 def read_arms(path: Path, encoders: Sequence[str] | None = None) -> Arms:
     """The rows of `encoders` in arms.csv, in that order, and of all controls; None stands for all encoders in the file.
 
-    Raises UserError if the file or a column is missing, or an encoder lacks its pretrained or its random arm.
+    Raises UserError if the file or a column is missing, if the file is damaged, or if an encoder lacks its pretrained
+    or its random arm.
     """
-    rows = read_table(path, ARM_COLUMNS)
-    if encoders is None:
-        encoders = list(dict.fromkeys(row["encoder"] for row in rows if row["arm"] != "control"))
-    comparisons = {}
-    for encoder in encoders:
-        own = [row for row in rows if row["encoder"] == encoder and row["arm"] in ("pretrained", "random")]
-        places = dict.fromkeys((row["layer"], row["pooling"]) for row in own)
-        if not places:
-            raise UserError(f"{path}: no rows of {encoder}, which params.yaml lists; {RERUN}")
-        comparisons[encoder] = tuple(_compare(path, own, place) for place in places)
-    return Arms(comparisons, tuple(_arm(row) for row in rows if row["arm"] == "control"))
+    with damage_told(path):
+        rows = read_table(path, ARM_COLUMNS)
+        if encoders is None:
+            encoders = list(dict.fromkeys(row["encoder"] for row in rows if row["arm"] != "control"))
+        comparisons = {}
+        for encoder in encoders:
+            own = [
+                row for row in rows if row["encoder"] == encoder and row["arm"] in ("pretrained", "random")
+            ]
+            places = dict.fromkeys((row["layer"], row["pooling"]) for row in own)
+            if not places:
+                raise UserError(f"{path}: no rows of {encoder}, which params.yaml lists; {RERUN}")
+            comparisons[encoder] = tuple(_compare(path, own, place) for place in places)
+        return Arms(comparisons, tuple(_arm(row) for row in rows if row["arm"] == "control"))
 
 
 def _compare(path: Path, rows: Sequence[Mapping[str, str]], place: tuple[str, str]) -> Comparison:
@@ -201,26 +206,27 @@ class ClassGain:
 
 def read_class_gains(path: Path, encoders: Sequence[str]) -> dict[str, list[ClassGain]]:
     """For each of `encoders` its classes in order. Raises UserError if the file or an encoder is missing."""
-    rows = read_table(path, CLASS_COLUMNS)
-    gains = {
-        encoder: [
-            ClassGain(
-                label=row["label"],
-                items=int(row["items"]),
-                pretrained=float(row["pretrained"]),
-                random=float(row["random"]),
-                gain=_interval(row, "gain"),
-                p_value=float(row["p_value_holm"]),
-            )
-            for row in rows
-            if row["encoder"] == encoder
-        ]
-        for encoder in encoders
-    }
-    for encoder, found in gains.items():
-        if not found:
-            raise UserError(f"{path}: no rows of {encoder}, which params.yaml lists; {RERUN}")
-    return gains
+    with damage_told(path):
+        rows = read_table(path, CLASS_COLUMNS)
+        gains = {
+            encoder: [
+                ClassGain(
+                    label=row["label"],
+                    items=int(row["items"]),
+                    pretrained=float(row["pretrained"]),
+                    random=float(row["random"]),
+                    gain=_interval(row, "gain"),
+                    p_value=float(row["p_value_holm"]),
+                )
+                for row in rows
+                if row["encoder"] == encoder
+            ]
+            for encoder in encoders
+        }
+        for encoder, found in gains.items():
+            if not found:
+                raise UserError(f"{path}: no rows of {encoder}, which params.yaml lists; {RERUN}")
+        return gains
 
 
 @dataclass(frozen=True)
@@ -244,16 +250,17 @@ class Bins:
 
 def read_bins(path: Path, encoders: Sequence[str]) -> dict[str, Bins]:
     """The bins of each of `encoders`. Raises UserError if the file or an arm is missing."""
-    rows = [row for row in read_table(path, RELIABILITY_COLUMNS) if float(row["items"]) > 0]
+    with damage_told(path):
+        rows = [row for row in read_table(path, RELIABILITY_COLUMNS) if float(row["items"]) > 0]
 
-    def bins(encoder: str, arm: str) -> list[Bin]:
-        own = [row for row in rows if (row["encoder"], row["arm"]) == (encoder, arm)]
-        if not own:
-            raise UserError(f"{path}: no rows of {encoder}, {arm}; {RERUN}")
-        names = ("bin_low", "bin_high", "items", "confidence", "accuracy")
-        return [Bin(*(float(row[name]) for name in names)) for row in own]
+        def bins(encoder: str, arm: str) -> list[Bin]:
+            own = [row for row in rows if (row["encoder"], row["arm"]) == (encoder, arm)]
+            if not own:
+                raise UserError(f"{path}: no rows of {encoder}, {arm}; {RERUN}")
+            names = ("bin_low", "bin_high", "items", "confidence", "accuracy")
+            return [Bin(*(float(row[name]) for name in names)) for row in own]
 
-    return {encoder: Bins(bins(encoder, "pretrained"), bins(encoder, "random")) for encoder in encoders}
+        return {encoder: Bins(bins(encoder, "pretrained"), bins(encoder, "random")) for encoder in encoders}
 
 
 @dataclass(frozen=True)
@@ -273,17 +280,18 @@ class LadderRow:
 
 def read_ladder(path: Path) -> list[LadderRow]:
     """The rows in order, the headline's pretrained arm first. Raises UserError if the file or a column is missing."""
-    return [
-        LadderRow(
-            name=row["alternative"],
-            arm=row["arm"],
-            seeds=int(row["seeds"]),
-            accuracy=_interval(row, "accuracy"),
-            difference=_interval(row, "difference") if row["difference"] else None,
-            p_holm=float(row["p_holm"] or 1),
-            tied=row["tied"] == "1",
-            contaminated=row["contaminated"] == "1",
-            parameters=int(row["parameters"]) if row["parameters"] else None,
-        )
-        for row in read_table(path, LADDER_COLUMNS)
-    ]
+    with damage_told(path):
+        return [
+            LadderRow(
+                name=row["alternative"],
+                arm=row["arm"],
+                seeds=int(row["seeds"]),
+                accuracy=_interval(row, "accuracy"),
+                difference=_interval(row, "difference") if row["difference"] else None,
+                p_holm=float(row["p_holm"] or 1),
+                tied=row["tied"] == "1",
+                contaminated=row["contaminated"] == "1",
+                parameters=int(row["parameters"]) if row["parameters"] else None,
+            )
+            for row in read_table(path, LADDER_COLUMNS)
+        ]

@@ -23,6 +23,22 @@ from trajprobe.core.schema import (
     nearest,
 )
 
+LARGEST = (
+    65_536  # number in `architecture`: a network of more channels or layers is none that anybody trained
+)
+MOST_PIXELS = 4096  # on a side
+
+
+def _is_buildable(architecture: dict[str, Any]) -> dict[str, Any]:
+    waiting: list[Any] = [architecture]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict | list):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+        elif isinstance(value, int | float) and not abs(value) <= LARGEST:
+            raise ValueError(f"numbers of at most {LARGEST}")
+    return architecture
+
 
 def _is_inside(path: str) -> str:
     if "\\" in path or any(part in ("", ".", "..") for part in path.split("/")):
@@ -123,8 +139,8 @@ class Input(Section):
 
     frames: PositiveInt | Literal["4k+1", "any"]
     fit: Literal["refuse", "resample"] = "refuse"
-    size: Annotated[int, Field(ge=8)]
-    width: Annotated[int, Field(ge=8)] | None = None
+    size: Annotated[int, Field(ge=8, le=MOST_PIXELS)]
+    width: Annotated[int, Field(ge=8, le=MOST_PIXELS)] | None = None
     scale: str
 
     @property
@@ -168,7 +184,7 @@ class EncoderCard(Section):
     family: Literal[
         "open_magvit2", "stem", "transformers", "transnetv2", "light_asd", "resnet", "placeholder"
     ]
-    architecture: dict[str, Any]
+    architecture: Annotated[dict[str, Any], AfterValidator(_is_buildable)]
     weights: Weights
     training: str
     licence: str

@@ -13,7 +13,8 @@ not.
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -157,27 +158,39 @@ def write_table(
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """All rows of a table. Raises UserError if the file or one of `columns` is missing.
+    """All rows of a table. Raises UserError if the file or one of `columns` is missing, or if the file is damaged.
 
     Of a table of numbers the rows have the names in `columns`, and empty cells in those that only classes have.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file)
-            header = rows.fieldnames or []
+        with damage_told(path), path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            header = reader.fieldnames or []
             names = {name: name for name in columns}
             if NUMERIC in header:
                 names = {name: numeric_name(name) for name in columns if name not in OF_CLASSES}
             missing = [name for name in names.values() if name not in header]
             if missing:
                 raise UserError(f"{path}: columns missing: {', '.join(missing)}; {RERUN}")
+            rows = list(reader)
+            if any(None in row or None in row.values() for row in rows):
+                raise ValueError("a row has more or fewer cells than the header")
             if NUMERIC not in header:
-                return list(rows)
+                return rows
             return [
                 dict.fromkeys(columns, "") | {name: row[own] for name, own in names.items()} for row in rows
             ]
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); {RERUN}") from None
+
+
+@contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Turn what a damaged table raises when it is read or its cells are converted into a UserError."""
+    try:
+        yield
+    except (ValueError, csv.Error) as error:
+        raise UserError(f"{path}: is damaged ({error}); {RERUN}") from None
 
 
 def rounded(value: Any) -> Any:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trajprobe.core.schema import NonNegative, Number, Positive, Section, Seed, Some
+from trajprobe.core.schema import Number, Section, Seed, Some
 
 BaselineName = Literal[
     "kinematics", "static", "shuffled", "reversed", "dtw", "multirocket", "cnn3d", "finetune"
@@ -50,8 +50,8 @@ class TrainingParams(Section):
 
     epochs: Annotated[int, Field(ge=1, le=100_000)]
     batch: Annotated[int, Field(ge=1, le=4096)]
-    rate: NonNegative
-    decay: NonNegative
+    rate: Annotated[Number, Field(ge=0, le=1)]
+    decay: Annotated[Number, Field(ge=0, le=1000)]
     seeds: Some
     repeats: Some
     split_halves: Annotated[int, Field(ge=0, le=1000)]
@@ -63,7 +63,7 @@ class Cnn3dParams(TrainingParams):
 
     pixels: Annotated[int, Field(ge=16, le=1024)]
     channels: Some
-    rate: Positive
+    rate: Annotated[Number, Field(gt=0, le=1)]
 
 
 class BaselineParams(Section):

@@ -100,7 +100,7 @@ def pretrain(
     ] = None,
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Clips in a step.")] = 4,
     learning_rate: Annotated[
-        float, typer.Option(min=1e-12, help="Its highest value, after the warm-up.")
+        float, typer.Option(min=1e-12, max=1, help="Its highest value, after the warm-up.")
     ] = 2e-3,
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Of the clips and the initialisation.")
@@ -287,4 +287,4 @@ def verify() -> None:
 
 def _say(message: str | None) -> None:
     if message:
-        typer.echo(escape_controls(message))
+        print(escape_controls(message))

@@ -23,7 +23,7 @@ def study_run(
     """Run the experiments that have no result on this commit yet, one after the other."""
     from trajprobe.commands import study
 
-    typer.echo(escape_controls(study.run(file, only or ())))
+    print(escape_controls(study.run(file, only or ())))
 
 
 @study_app.command(name="show")
@@ -56,7 +56,7 @@ def cache_verify() -> None:
     """Read every shard and every download, and compare their digests."""
     from trajprobe.commands import cached
 
-    typer.echo(escape_controls(cached.verify_cache()))
+    print(escape_controls(cached.verify_cache()))
 
 
 @cache_app.command(name="prune")
@@ -71,4 +71,4 @@ def cache_prune(
     """Remove the least recently used shards beyond the limit. Everything can be made or fetched again."""
     from trajprobe.commands import cached
 
-    typer.echo(escape_controls(cached.prune_cache(limit, downloads, damaged)))
+    print(escape_controls(cached.prune_cache(limit, downloads, damaged)))

@@ -6,6 +6,7 @@ accepts is said once, where the option is declared: its variable is checked by t
 
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 from trajprobe.core.errors import UserError
@@ -29,6 +30,7 @@ def check_environment(context: Any) -> None:
             if variable and variable not in checked and os.environ.get(variable):
                 checked.add(variable)
                 option.handle_parse_result(type(context)(command), {}, [])
+    _check_home()
     place, cache = finished_work(""), cache_folder()
     if isinstance(place, str):
         check_address(place, "TRAJPROBE_CACHE")
@@ -42,6 +44,19 @@ def check_environment(context: Any) -> None:
         from trajprobe.extract.shard_cache import cache_limit
 
         cache_limit()
+
+
+def _check_home() -> None:
+    """Raise UserError if there is no home, which DVC does not run without: a user that a container does not know."""
+    try:
+        found = str(Path.home())
+    except RuntimeError:
+        found = ""
+    if not Path(found).is_absolute():
+        raise UserError(
+            f"HOME: must name a folder from / on, got {found!r}; set it to one that can be written, as DVC keeps its "
+            "settings there"
+        )
 
 
 def check_device(name: str | None) -> str | None:

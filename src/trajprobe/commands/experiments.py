@@ -229,9 +229,10 @@ def run_dvc(folder: Path, lock: int, *arguments: str, **variables: str) -> tuple
 
 
 def _environment() -> dict[str, str]:
-    # Stages look for `trajprobe` on PATH.
+    # Stages look for `trajprobe` on PATH. What is printed is read as UTF-8, whatever the terminal can show.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return {**{key: value for key, value in os.environ.items() if key not in GIT_PLACES}, "PATH": path}
+    kept = {key: value for key, value in os.environ.items() if key not in GIT_PLACES}
+    return {**kept, "PATH": path, "PYTHONIOENCODING": "utf-8:surrogateescape"}
 
 
 def _git(*arguments: str, cwd: Path) -> str:

@@ -167,7 +167,7 @@ def import_(
         "min_per_class": min_per_class,
     }
     given = {key: value for key, value in options.items() if value not in (None, {}, [])}
-    typer.echo(escape_controls(importing.run(file, name, test=test, labels=labels, replace=replace, **given)))
+    print(escape_controls(importing.run(file, name, test=test, labels=labels, replace=replace, **given)))
 
 
 def _pairs(items: list[str] | None, example: str) -> dict[str, str]:

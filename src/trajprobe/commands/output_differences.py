@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,25 @@ from trajprobe.artifacts.clips import open_clips
 from trajprobe.artifacts.features import read_features
 from trajprobe.artifacts.predictions import read_predictions
 from trajprobe.artifacts.trajectories import read_trajectories
+from trajprobe.core import paths
 
 # Differences up to these are rounding: relative for numbers that were computed, absolute for accuracies and the like.
 CLOSE = {"features": 1e-3, "trajectories": 1e-6, "probabilities": 0.05, "metrics": 0.02, "pixels": 1.0}
 CLOSE_PREDICTIONS = 0.02  # fraction that may change
+# Of costs: the seconds, where they were measured, and the digest of the predictions, which are an output of their own.
+MEASURED = ("training_seconds", "inference_seconds", "device", "predictions")
 
 
 @dataclass(frozen=True)
 class Difference:
-    """close: whether rounding explains it. what: the largest difference, in words."""
+    """close: whether rounding explains it. what: the largest difference, in words.
+
+    only_measured: whether nothing differs but seconds, which no second run could repeat.
+    """
 
     close: bool
     what: str
+    only_measured: bool = False
 
 
 def compare_outputs(name: str, old: Path, new: Path) -> Difference | None:
@@ -32,8 +40,8 @@ def compare_outputs(name: str, old: Path, new: Path) -> Difference | None:
 
     Raises UserError if one of them cannot be read.
     """
-    for ending, compare in COMPARISONS.items():
-        if name.endswith(ending):
+    for pattern, compare in COMPARISONS.items():
+        if fnmatch(name, pattern):
             return compare(old, new)
     return None
 
@@ -99,6 +107,16 @@ def _json(old: Path, new: Path) -> Difference:
     return _values(*(dict(_leaves(json.loads(path.read_text(encoding="utf-8")))) for path in (old, new)))
 
 
+def _costs(old: Path, new: Path) -> Difference:
+    ours, theirs = (json.loads(path.read_text(encoding="utf-8")) for path in (old, new))
+    for costs in (ours, theirs):
+        for key in MEASURED:
+            costs.pop(key, None)
+    if ours == theirs:
+        return Difference(True, "but for the measured seconds", only_measured=True)
+    return _values(dict(_leaves(ours)), dict(_leaves(theirs)))
+
+
 def _csv(old: Path, new: Path) -> Difference:
     tables = []
     for path in (old, new):
@@ -154,10 +172,11 @@ def _relative(one: np.ndarray, other: np.ndarray) -> float:
 
 
 COMPARISONS: dict[str, Callable[[Path, Path], Difference]] = {
-    "trajectories.parquet": _trajectories,
-    ".parquet": _predictions,
-    ".zarr": _clips,
-    ".safetensors": _features,
-    ".json": _json,
-    ".csv": _csv,
+    "*trajectories.parquet": _trajectories,
+    "*.parquet": _predictions,
+    "*.zarr": _clips,
+    "*.safetensors": _features,
+    str(paths.costs("*")): _costs,
+    "*.json": _json,
+    "*.csv": _csv,
 }

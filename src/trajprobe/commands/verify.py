@@ -110,6 +110,8 @@ def _compared(
             )
         elif (found := compare_outputs(path, project / path, copy / path)) is None:
             yield VerifiedOutput(stage, path, "close", "drawn from other numbers, not compared")
+        elif found.only_measured:
+            yield VerifiedOutput(stage, path, "identical", found.what)
         else:
             yield VerifiedOutput(stage, path, "close" if found.close else "different", found.what)
 

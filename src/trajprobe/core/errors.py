@@ -28,11 +28,20 @@ QUOTED = re.compile(
 )
 
 
+LONGEST = 2000  # characters of a message
+
+
 class UserError(Exception):
-    """A mistake that the user can correct, described in one line. Controls are escaped, passwords hidden."""
+    """A mistake that the user can correct, described in one line. Controls are escaped, passwords hidden.
+
+    A message that lists what a large file holds is cut in its middle: it ends with the remedy.
+    """
 
     def __init__(self, message: str) -> None:
-        super().__init__(without_password(escape_controls(" ".join(message.split()))))
+        line = without_password(escape_controls(" ".join(message.split())))
+        if len(line) > LONGEST:
+            line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
+        super().__init__(line)
 
 
 def refused_write(error: BaseException) -> tuple[str, str] | None:

@@ -65,6 +65,8 @@ Some = Annotated[int, Field(ge=1, le=1000)]  # of what each costs a fit or more
 Draws = Annotated[int, Field(ge=100, le=100_000)]  # of a bootstrap, all in memory at once
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Range = Annotated[list[Number], Field(min_length=2, max_length=2), AfterValidator(_is_ordered)]
+Angle = Annotated[Number, Field(ge=-3600, le=3600)]  # degrees
+AngleRange = Annotated[list[Angle], Field(min_length=2, max_length=2), AfterValidator(_is_ordered)]
 IntRange = Annotated[list[int], Field(min_length=2, max_length=2), AfterValidator(_is_ordered)]
 Name = Annotated[str, Field(pattern=NAME)]
 Names = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(is_unique)]

@@ -159,13 +159,21 @@ def extract_shards(
     """Yield (index of the arm, first row, arrays) for every arm and shard, in order.
 
     advance: called with the number of clips that are done. engine: computes what the cache lacks; by default
-    `encode_in_turn`. Raises UserError for a layer that the encoder does not have, and for features that are not finite.
+    `encode_in_turn`. Raises UserError for a layer that the encoder does not have, for features that are not finite, and
+    for shards of different widths.
     """
     reader = ShardReader(clips, SHARD)
     digests = [clips_digest(reader.read(number)) for number in range(len(reader))]
     identities = [{**settings.identity, **arm.identity} for arm in arms]
     units = work_units(identities, digests, settings.representations, reader, cache)
+    widths: dict[str, int] = {}
     for unit, arrays in (engine or encode_in_turn)(units, arms, settings, advance):
+        for name, array in arrays.items():
+            if array.shape[1] != widths.setdefault(name, array.shape[1]):
+                raise UserError(
+                    f"{cache.place}: shards of {name} have {widths[name]} numbers and {array.shape[1]}; one of them is "
+                    "forged: remove all by `trajprobe cache prune --limit 0`"
+                )
         if unit.stored is None:
             cache.put(unit.key, arrays)
         yield unit.arm, unit.start, arrays

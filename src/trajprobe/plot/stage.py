@@ -87,5 +87,5 @@ def _count_rows(table: Path) -> int:
     try:
         with table.open(newline="", encoding="utf-8") as file:
             return sum(1 for _ in csv.DictReader(file))
-    except OSError as error:
-        raise UserError(f"{table}: cannot be read ({error.strerror}); run `dvc repro trajectories`") from None
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"{table}: cannot be read ({error}); run `dvc repro trajectories`") from None

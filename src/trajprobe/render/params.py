@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from trajprobe.core.schema import COLOUR, Colour, NonNegative, Number, Range, Section, Seed
+from trajprobe.core.schema import COLOUR, Angle, AngleRange, Colour, NonNegative, Number, Section, Seed
 
 BACKGROUNDS = "data/backgrounds"  # the folder that dvc.yaml lists as a dependency of the stage
 CLIP_BYTES = 2**28  # of one clip, at most; a thread holds a few of them
@@ -27,8 +27,8 @@ Count = Annotated[int, Field(ge=0, le=1000)]
 class CameraParams(Section):
     """Angles in degrees: a number, or a range from which each item's is drawn."""
 
-    azimuth: Number | Range
-    elevation: Number | Range
+    azimuth: Angle | AngleRange
+    elevation: Angle | AngleRange
     projection: Literal["orthographic", "perspective"]
 
 

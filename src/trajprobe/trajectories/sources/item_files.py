@@ -21,8 +21,7 @@ from trajprobe.core.schema import nearest
 from trajprobe.trajectories.sources.clock import read_clock
 from trajprobe.trajectories.sources.long_table import find_columns, read_columns
 from trajprobe.trajectories.sources.parsed import Raw
-from trajprobe.trajectories.sources.text_table import COMPRESSED, decode, open_text, unpack
-from trajprobe.videos.npy_stream import BOMB
+from trajprobe.trajectories.sources.text_table import COMPRESSED, LARGEST, decode, open_text, unpack
 
 TEXT = (".csv", ".tsv", ".txt", ".dat")
 OF_TRACKERS = (".h5", ".hdf5", ".xml", ".npy")  # endings of files that are packed if there are no tables
@@ -93,18 +92,26 @@ def read_item_files(path: Path, card: FilesCard) -> Raw:
 def archive_members(path: Path, wanted: Callable[[str], object]) -> Iterator[tuple[str, bytes]]:
     """Name and content of the `wanted` files in a .zip, by name. Raises UserError if it unpacks to far too much."""
     with zipfile.ZipFile(path) as archive:
-        if sum(info.file_size for info in archive.infolist()) > max(BOMB, 200 * path.stat().st_size):
-            raise UserError(f"{path}: unpacks to more than 200 times its size; refused")
+        _check_size(path, sum(info.file_size for info in archive.infolist()))
         for info in sorted(archive.infolist(), key=lambda info: info.filename):
             hidden = any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(info.filename).parts)
             if not info.is_dir() and not hidden and wanted(info.filename):
                 yield info.filename, archive.read(info)
 
 
+def _check_size(path: Path, size: int) -> None:
+    if size > max(LARGEST, 200 * path.stat().st_size):
+        raise UserError(f"{path}: unpacks to more than 200 times its size; refused")
+
+
 def _texts(path: Path) -> Iterator[tuple[str, str]]:
+    total = 0
     for name, data in archive_members(path, item_ending):
         try:
-            yield name, decode(unpack(data)[0])[0]
+            content, _ = unpack(data)
+            total += len(content)  # of files that are compressed once more
+            _check_size(path, total)
+            yield name, decode(content)[0]
         except ValueError as error:
             raise UserError(f"{path}: {name}: cannot be read as text ({error})") from None
 

@@ -188,7 +188,7 @@ def in_natural_order(names: set[str]) -> list[str]:
 
 
 def much_alike(names: Sequence[str]) -> list[list[str]]:
-    """Sets of names that may be meant as one: 1 and 1.0, 01 and 1, a and A."""
+    """Sets of names that may be meant as one: 1 and 1.0, 01 and 1, a and A, or with marks that nobody sees."""
     sets: dict[str, list[str]] = {}
     for name in names:
         sets.setdefault(_simplest(name), []).append(name)
@@ -196,7 +196,8 @@ def much_alike(names: Sequence[str]) -> list[list[str]]:
 
 
 def _simplest(name: str) -> str:
-    plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    seen = "".join(mark for mark in name if unicodedata.category(mark) != "Cf")
+    plain = " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
     try:
         return f"{float(plain):g}" if plain.isascii() and len(plain) < 20 else plain
     except ValueError:

@@ -22,7 +22,9 @@ import pyarrow.csv
 
 from trajprobe.core.errors import UserError
 
-LARGEST = 2**30  # bytes; a file that unpacks to more than this and to 200 times its size is refused
+# Bytes: a file that unpacks to more than this and to 200 times its size is refused. As columns and names, text may take
+# 25 times as much memory.
+LARGEST = 2**26
 COMPRESSED = (".gz", ".zst", ".bz2", ".xz")  # endings
 SAMPLE = 20  # lines that show the separator
 SEPARATORS = "\t;|,"  # in a tie the first; a comma may be a decimal comma between any of the others
