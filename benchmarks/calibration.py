@@ -49,6 +49,12 @@ WORLDS = [  # with their numbers of items
     (replace(PEOPLE, name="30 people of 30", group=30), (900,)),
     (replace(PEOPLE, name="12 people, unequal", group=40, unequal=0.6), (480,)),
     (replace(PEOPLE, name="30 people, unequal", group=30, unequal=0.6), (900,)),
+    (
+        replace(
+            PEOPLE, name="12 people, unequal, 1 seed in 10 collapses", group=40, unequal=0.6, collapsed=0.1
+        ),
+        (480,),
+    ),
 ]
 SINGLE = TableWorld("items", groups=200)
 TABLES = [
@@ -67,6 +73,8 @@ TABLES = [
     TableWorld("8 people of 40, unequal", 8, 40, unequal=0.6),
     TableWorld("12 people of 40, unequal", 12, 40, unequal=0.6),
     TableWorld("30 people of 30, unequal", 30, 30, unequal=0.6),
+    TableWorld("12 unequal people of 40, 1 seed in 10 collapses", 12, 40, unequal=0.6, collapsed=0.1),
+    TableWorld("30 unequal people of 30, 1 seed in 10 collapses", 30, 30, unequal=0.6, collapsed=0.1),
 ]
 STUDIES = 2000  # in a cell of at most 200 items; fewer in larger ones
 GAINS = (0.05, 0.10, 0.20)

@@ -36,7 +36,10 @@ def test_a_source_that_was_imported_is_verified(reproduced: Path, tmp_path: Path
     close = [
         line.split()[1] for line in printed.splitlines() if " close " in line and "identical" not in line
     ]
-    assert close == ["data/costs/kinematics.json"]  # seconds, which are never twice the same
+    assert all(path.startswith("data/costs/") for path in close), (
+        close
+    )  # seconds, which are never twice the same
+    assert "data/costs/kinematics.json" in close
 
 
 @pytest.mark.slow
