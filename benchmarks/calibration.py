@@ -36,11 +36,12 @@ from trajprobe.compare.random_effects import (
 from worlds import Outcome, Studies, Tables, TableWorld, World, calibrate
 
 NARROW = World("narrow features", width=16, signal=3.0, noise=1.0)
+GROUPED = World("groups of 4", width=16, signal=3.2, noise=1.3, group=4, common=0.5)
 PEOPLE = World("people", width=16, signal=3.2, noise=1.3, common=0.3, mixed=True)
 WORLDS = [  # with their numbers of items
     (NARROW, (40, 200, 1000)),
     (World("wide features", width=128, signal=3.5, noise=2.2), (40, 200)),
-    (World("groups of 4", width=16, signal=3.2, noise=1.3, group=4, common=0.5), (200, 1000)),
+    (GROUPED, (200, 1000)),
     (World("four seeds", width=16, signal=3.5, noise=1.3, seeds=4), (40, 200, 1000)),
     (replace(NARROW, name="1 seed in 10 collapses", collapsed=0.1), (200, 1000)),
     (replace(PEOPLE, name="8 people of 40", group=40), (320,)),
@@ -49,6 +50,21 @@ WORLDS = [  # with their numbers of items
     (replace(PEOPLE, name="30 people of 30", group=30), (900,)),
     (replace(PEOPLE, name="12 people, unequal", group=40, unequal=0.6), (480,)),
     (replace(PEOPLE, name="30 people, unequal", group=30, unequal=0.6), (900,)),
+    (
+        replace(
+            PEOPLE, name="12 people, unequal, 1 seed in 10 collapses", group=40, unequal=0.6, collapsed=0.1
+        ),
+        (480,),
+    ),
+]
+BRIER = [  # worlds of the option `compare --score brier`
+    (replace(world, name=f"{world.name}, Brier score", score="brier"), sizes)
+    for world, sizes in [
+        (NARROW, (40, 200, 1000)),
+        (GROUPED, (200,)),
+        (replace(PEOPLE, name="12 people, unequal", group=40, unequal=0.6), (480,)),
+        (replace(NARROW, name="1 seed in 10 collapses", collapsed=0.1), (200,)),
+    ]
 ]
 SINGLE = TableWorld("items", groups=200)
 TABLES = [
@@ -67,6 +83,8 @@ TABLES = [
     TableWorld("8 people of 40, unequal", 8, 40, unequal=0.6),
     TableWorld("12 people of 40, unequal", 12, 40, unequal=0.6),
     TableWorld("30 people of 30, unequal", 30, 30, unequal=0.6),
+    TableWorld("12 unequal people of 40, 1 seed in 10 collapses", 12, 40, unequal=0.6, collapsed=0.1),
+    TableWorld("30 unequal people of 30, 1 seed in 10 collapses", 30, 30, unequal=0.6, collapsed=0.1),
 ]
 STUDIES = 2000  # in a cell of at most 200 items; fewer in larger ones
 GAINS = (0.05, 0.10, 0.20)
@@ -75,20 +93,26 @@ CEILING = World("ceiling", width=32, signal=8.0, noise=1.0, spread=0.05)
 ROPE, ALPHA = 0.02, 0.05
 
 
-def conclude(outcome: Outcome) -> dict[str, float]:
-    """What trajprobe concludes from one study, and two simpler intervals for comparison."""
+def conclude(outcome: Outcome, score: str = "accuracy") -> dict[str, float]:
+    """What trajprobe concludes from one study, and two simpler intervals for comparison.
+
+    score: of another than accuracy there are no split halves and no least standard error.
+    """
+    varying = VARYING_DIFFERENCE if score == "accuracy" else 0.0
     table = outcome.accuracy[0] - outcome.accuracy[1:]
     scores, values, groups = group_scores(table, outcome.groups), table.mean(axis=0), outcome.groups
     accuracies = outcome.accuracy.mean(axis=1).tolist()
-    found = two_way_mean(scores, outcome.halves[0] - outcome.halves[1:].mean(axis=0))
-    estimate = replace(found, error=max(found.error, minimum_error(values, groups, VARYING_DIFFERENCE)))
+    halves = outcome.halves[0] - outcome.halves[1:].mean(axis=0)
+    found = two_way_mean(scores, halves if score == "accuracy" else None)
+    estimate = replace(found, error=max(found.error, minimum_error(values, groups, varying)))
     low, high, p_value = interval(estimate, 1 - ALPHA)
     equal = replace(estimate, error=equality_error(estimate.error, values, groups))
     equal_low, equal_high, _ = interval(equal, 1 - ALPHA)
     draw = single_case(accuracies[0], accuracies[1:], LEAST_SD / len(groups))
     assert draw is not None
     naive = two_way_mean(scores)
-    naive = replace(naive, error=max(naive.error, minimum_error(values, groups, VARYING_DIFFERENCE)))
+    naive = replace(naive, error=max(naive.error, minimum_error(values, groups, varying)))
+    with_low, with_high, _ = interval(two_way_mean(scores, halves), 1 - ALPHA)
     return {
         "gain": found.mean,
         "low": low,
@@ -96,6 +120,8 @@ def conclude(outcome: Outcome) -> dict[str, float]:
         "p_value": p_value,
         "p_draw": draw.p_value,
         "equality_bound": max(-equal_low, equal_high),
+        "with_halves_low": with_low,
+        "with_halves_high": with_high,
         "naive_p": interval(naive, 1 - ALPHA)[2],
         "group_t_p": float(ttest_1samp(scores.mean(axis=0), 0).pvalue),
         "random": float(np.mean(accuracies[1:])),
@@ -113,7 +139,8 @@ def judge(world: World | TableWorld, n: int, gain: float | None, studies: int) -
         source = Tables(world, gain, seed)
     else:
         source = Studies(world, n, None if gain is None else calibrate(world, n, gain), seed)
-    each = [conclude(source.draw()) for _ in range(studies)]
+    score = getattr(world, "score", "accuracy")
+    each = [conclude(source.draw(), score) for _ in range(studies)]
     found = {name: np.array([one[name] for one in each]) for name in each[0]}
     true = 0.0 if gain is None else float(found["gain"].mean())
     both = np.maximum(found["p_value"], found["p_draw"]) < ALPHA
@@ -127,6 +154,9 @@ def judge(world: World | TableWorld, n: int, gain: float | None, studies: int) -
         "seeds_sd": float(found["sd"].mean()),
         "significant": float(np.mean(found["p_value"] < ALPHA)),
         "coverage": float(np.mean((found["low"] <= true) & (true <= found["high"]))),
+        "coverage_with_halves": float(
+            np.mean((found["with_halves_low"] <= true) & (true <= found["with_halves_high"]))
+        ),
         "draw_significant": float(np.mean(found["p_draw"] < ALPHA)),
         "wrong_verdict": float(np.mean(both)),
         "helps": float(np.mean(both & (found["gain"] > 0))),
@@ -158,13 +188,15 @@ def jobs(most: int) -> list[tuple[World, int, float | None, int]]:
     for gain in (None, 0.0):
         cells += [(world, n, gain) for world, n in nulls]
     cells += [(world, n, 0.15) for world, n in nulls if world.mixed]
+    cells += [(world, n, gain) for world, sizes in BRIER for n in sizes for gain in (0.0, 0.05)]
     cells += [(NARROW, n, gain) for n in (40, 200, 1000) for gain in GAINS]
     cells += [(CEILING, n, gain) for n in (200, 1000) for gain in (0.0, ROPE)]
     return [(world, n, gain, studies(n)) for world, n, gain in cells]
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Two Markdown tables: under the nulls, and with gains. A frequency stands with its standard error."""
+    """Markdown tables: under the nulls, with gains, and of Brier scores. A frequency stands with its standard error."""
+    brier = [world.name for world, _ in BRIER]
 
     def often(row: dict[str, Any], name: str) -> str:
         share = row[name]
@@ -176,7 +208,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         "| --- " * 11 + "|",
     ]
     for row in rows:
-        if row["null"] in ("checkpoint", "draw") and row["world"] != CEILING.name:
+        if row["null"] in ("checkpoint", "draw") and row["world"] not in (CEILING.name, *brier):
             coverage = often(row, "coverage") if row["null"] == "checkpoint" else ""
             lines.append(
                 f"| {row['items']} | {row['world']} | {row['null']} | {row['studies']:,} | "
@@ -192,11 +224,26 @@ def table(rows: list[dict[str, Any]]) -> str:
         "| --- " * 10 + "|",
     ]
     for row in rows:
-        if row["null"] not in ("checkpoint", "draw") or row["world"] == CEILING.name:
+        if row["world"] not in brier and (
+            row["null"] not in ("checkpoint", "draw") or row["world"] == CEILING.name
+        ):
             lines.append(
                 f"| {row['items']} | {row['world']} | {100 * row['true']:.1f} | {row['studies']:,} | "
                 f"{often(row, 'significant')} | {often(row, 'coverage')} | {often(row, 'group_t_significant')} | "
                 f"{often(row, 'helps')} | {100 * row['width']:.1f} | {often(row, 'equal')} |"
+            )
+    lines += [
+        "",
+        "| items | world | true gain | studies | p < 0.05 | coverage | coverage with split halves | t over groups | "
+        "width |",
+        "| --- " * 9 + "|",
+    ]
+    for row in rows:
+        if row["world"] in brier:
+            lines.append(
+                f"| {row['items']} | {row['world']} | {row['true']:.3f} | {row['studies']:,} | "
+                f"{often(row, 'significant')} | {often(row, 'coverage')} | {often(row, 'coverage_with_halves')} | "
+                f"{often(row, 'group_t_significant')} | {row['width']:.3f} |"
             )
     return "\n".join(lines)
 

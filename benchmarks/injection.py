@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from calibration import ALPHA, NARROW, PEOPLE, conclude
+from calibration import ALPHA, GROUPED, NARROW, PEOPLE, conclude
 from trajprobe.analyse.injection import find_strength, plant
 from trajprobe.compare.classical_tests import single_case
 from trajprobe.compare.gain import LEAST_SD
@@ -33,7 +33,7 @@ STUDIES = 400
 WORLDS = [
     (NARROW, 40),
     (NARROW, 200),
-    (World("groups of 4", width=16, signal=3.2, noise=1.3, group=4, common=0.5), 200),
+    (GROUPED, 200),
     (replace(PEOPLE, name="12 people of 40", group=40), 480),
     (replace(NARROW, name="1 seed in 10 collapses", collapsed=0.1), 200),
     (World("wide features", width=128, signal=3.5, noise=2.2), 200),

@@ -8,6 +8,9 @@ needs to detect a gain with 80 % power, how wide its interval will be, and withi
 equivalence. Such studies are then drawn: how often is the verdict `helps`, how wide are the intervals, and where there
 is no gain, how often is the verdict `no_difference` in that region? Then the same from single pilots of 8
 initialisations, whose components are estimates: how many groups do they ask for, and what is the power then?
+
+Where one initialisation in ten collapses a second table divides the pilots into those with an outlying initialisation,
+of which `plan` warns, and those without.
 """
 
 import argparse
@@ -17,6 +20,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from calibration import ALPHA, conclude
+from trajprobe.compare.classical_tests import outlier
 from trajprobe.compare.design import Design, VarianceComponents, components_of_table, groups_needed
 from trajprobe.compare.random_effects import group_scores, mean_squares
 from worlds import Outcome, Tables, TableWorld
@@ -26,7 +30,12 @@ LARGE_PILOTS = 60
 ITEMS = TableWorld("items", groups=200)
 ALIKE = replace(ITEMS, name="items, alike seeds", spread=0.05)
 PEOPLE = TableWorld("people of 20", groups=12, group=20)
+COLLAPSING = replace(ITEMS, name="items, 1 seed in 10 collapses", collapsed=0.1)
 SINGLE_PILOTS, EACH = 60, 10  # how many, and studies planned from each
+OUTLIER_PILOTS, MOST_GROUPS = (
+    150,
+    5000,
+)  # pilots in a world that collapses, and the most groups that are drawn
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,8 @@ PLANS = [
     Plan(PEOPLE, 8, 0.15),
     Plan(PEOPLE, 20, 0.115),
     Plan(replace(PEOPLE, name="people of 20, unequal", unequal=0.6), 12, 0.13),
+    Plan(COLLAPSING, 8, 0.30),
+    Plan(COLLAPSING, 12, 0.25),
 ]
 
 
@@ -118,6 +129,27 @@ def row(plan: Plan, count: int) -> str:
     )
 
 
+def rows_by_outlier(plan: Plan, seeds: int) -> list[str]:
+    """Plans from OUTLIER_PILOTS pilots of `seeds` initialisations, with and without an outlying one."""
+    source = Tables(replace(plan.world, seeds=seeds), PILOT_GAIN, seed=4)
+    asked: dict[bool, list[int | None]] = {True: [], False: []}
+    for _ in range(OUTLIER_PILOTS):
+        pilot = source.draw()
+        outlying = outlier(pilot.accuracy[1:].mean(axis=1).tolist()) is not None
+        asked[outlying].append(needed(components(pilot), plan))
+    rows = []
+    for outlying, each in asked.items():
+        enough = [min(own, MOST_GROUPS) for own in each if own is not None]
+        power = [
+            float(helps(studies(plan, own, plan.gain, EACH, 5 + i)).mean()) for i, own in enumerate(enough)
+        ]
+        rows.append(
+            f"| {seeds} | {plan.seeds} | {100 * plan.gain:g} | {'yes' if outlying else 'no'} | {len(each)} | "
+            f"{100 * (1 - len(enough) / len(each)):.0f} % | {np.median(enough):g} | {100 * np.mean(power):.0f} % |"
+        )
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--studies", type=int, default=600, help="of every design")
@@ -130,6 +162,12 @@ def main() -> None:
     with threadpool_limits(1):
         for plan in PLANS:
             print(row(plan, options.studies), flush=True)
+        print(
+            "\n| initialisations of the pilot | of the study | gain, points | outlying one | pilots | none enough | "
+            "groups, median | verdict helps |\n" + "| --- " * 8 + "|"
+        )
+        for seeds in (8, 20):
+            print("\n".join(rows_by_outlier(PLANS[-1], seeds)), flush=True)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,8 @@ class World:
     features; `spread` is the standard deviation of its logarithm between seeds, and the fraction `collapsed` of them
     has COLLAPSE times the noise. group: mean number of items in a group, which share the fraction `common` of their
     variance; `unequal` is the standard deviation of the logarithm of its size. mixed: a group has items of all classes,
-    as a person has; otherwise of one, as copies have.
+    as a person has; otherwise of one, as copies have. score: of an item: accuracy, or brier, one less half of the Brier
+    score.
     """
 
     name: str
@@ -50,14 +51,15 @@ class World:
     unequal: float = 0.0
     mixed: bool = False
     collapsed: float = 0.0
+    score: str = "accuracy"
 
 
 @dataclass(frozen=True)
 class Outcome:
     """One study, the pretrained arm first.
 
-    accuracy: (S + 1, N) fraction of repeats in which an arm classifies an item correctly. groups: (N,) integers.
-    halves: (S + 1, B, 2) accuracy of each arm in both halves of B splits.
+    accuracy: (S + 1, N) fraction of repeats in which an arm classifies an item correctly, or another score of the item,
+    averaged over repeats. groups: (N,) integers. halves: (S + 1, B, 2) the same of each arm in both halves of B splits.
     """
 
     accuracy: np.ndarray
@@ -117,10 +119,11 @@ class Studies:
     def probe(self, y: np.ndarray, groups: np.ndarray, features: np.ndarray) -> Outcome:
         """The outcome of any arms on the same folds and halves, new ones in every call."""
         rng = self.rng
-        correct = np.zeros(features.shape[:2])
+        scores = np.zeros(features.shape[:2])
         for _ in range(self.repeats):
             fold_of = assign_folds(y, groups, FOLDS, rng)
-            correct += cross_validate(features, y, [np.flatnonzero(fold_of == fold) for fold in range(FOLDS)])
+            parts = [np.flatnonzero(fold_of == fold) for fold in range(FOLDS)]
+            scores += cross_validate(features, y, parts, self.world.score)
         names = [str(group) for group in groups]
         pairs = make_split_halves(
             y,
@@ -132,13 +135,13 @@ class Studies:
             seed=int(rng.integers(2**31)),
         )
         halves = [
-            cross_validate(features[:, half.items], y[half.items], [test for _, test in half.folds]).mean(
-                axis=1
-            )
+            cross_validate(
+                features[:, half.items], y[half.items], [test for _, test in half.folds], self.world.score
+            ).mean(axis=1)
             for pair in pairs
             for half in pair
         ]
-        return Outcome(correct / self.repeats, groups, np.array(halves).T.reshape(len(features), -1, 2))
+        return Outcome(scores / self.repeats, groups, np.array(halves).T.reshape(len(features), -1, 2))
 
     def _groups(self) -> np.ndarray:
         """(n,) the group of each item, ascending from 0."""
@@ -148,12 +151,15 @@ class Studies:
         return np.searchsorted(np.round(cuts) + np.arange(1, count), np.arange(self.n), side="right")
 
 
-def cross_validate(features: np.ndarray, y: np.ndarray, folds: list[np.ndarray]) -> np.ndarray:
+def cross_validate(
+    features: np.ndarray, y: np.ndarray, folds: list[np.ndarray], score: str = "accuracy"
+) -> np.ndarray:
     """(A, n) whether the probe of each of A arms classifies items correctly when their fold is held out.
 
-    features: (A, n, D). y: (n,) integers. folds: the positions that each holds out.
+    features: (A, n, D). y: (n,) integers. folds: the positions that each holds out. score: see `World`. Probabilities
+    are the regressions of the class indicators, which estimate them, clipped to [0, 1] and divided by their sum.
     """
-    correct = np.zeros(features.shape[:2], bool)
+    scores = np.zeros(features.shape[:2])
     indicators = np.eye(y.max() + 1)[y]
     for test in folds:
         train = np.delete(np.arange(len(y)), test)
@@ -168,8 +174,13 @@ def cross_validate(features: np.ndarray, y: np.ndarray, folds: list[np.ndarray])
             penalty = PENALTY * len(train) * np.eye(len(train))
             weights = transposed @ np.linalg.solve(rows @ transposed + penalty, target)
         predicted = (features[:, test] - mean) @ weights + share
-        correct[:, test] = predicted.argmax(axis=2) == y[test]
-    return correct
+        if score == "brier":
+            probability = np.clip(predicted, 1e-9, 1)
+            probability /= probability.sum(axis=2, keepdims=True)
+            scores[:, test] = 1 - ((probability - indicators[test]) ** 2).sum(axis=2) / 2
+        else:
+            scores[:, test] = predicted.argmax(axis=2) == y[test]
+    return scores
 
 
 @dataclass(frozen=True)

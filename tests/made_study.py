@@ -113,6 +113,7 @@ def make_study(
         features = {
             "card": _card(name),
             **({"parameters": 188} if name == "kinematics" else {"provenance": PROVENANCE}),
+            "training_items": count - len(held_out) // folds,
             "layers": [place[0] for place in places],
             "poolings": [place[1] for place in places],
             "order": {

@@ -113,8 +113,8 @@ def extract(
     """Run an encoder, frozen, over all clips: pretrained, and at `random_inits` random initialisations.
 
     Reads `extract` in params.yaml, the card, the weights and data/videos.zarr; writes
-    data/features/ENCODER.safetensors. Finished shards are kept in TRAJPROBE_CACHE, so that a killed run continues
-    where it stopped.
+    data/features/ENCODER.safetensors, and data/costs/ENCODER.json with the seconds of a pass. Finished shards are kept
+    in TRAJPROBE_CACHE, so that a killed run continues where it stopped.
     """
     from trajprobe.extract import stage
 

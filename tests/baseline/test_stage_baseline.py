@@ -14,9 +14,9 @@ from made_baselines import baseline_params, make_encoder, make_moves, shuffle_la
 from running import run
 from trajprobe.artifacts.predictions import Predictions, read_predictions
 from trajprobe.artifacts.trajectories import ReadyClips, read_trajectories, write_trajectories
-from trajprobe.baseline.costs import Measured, write_costs
 from trajprobe.baseline.task import NEED_PATHS
 from trajprobe.core import paths
+from trajprobe.core.costs import Measured, write_costs
 from trajprobe.core.errors import UserError
 from trajprobe.probe.folds import make_folds
 from trajprobe.probe.held_out import make_split_halves, split_half_counts

@@ -145,6 +145,36 @@ def history(study: Path) -> Path:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of libraries that DVC uses
+def test_what_else_differs_between_revisions_is_said_in_a_line(
+    history: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lock(digest: str) -> None:
+        out = {"path": "data/trajectories.parquet", "md5": digest * 32}
+        paths.LOCK.write_text(yaml.safe_dump({"stages": {"trajectories": {"outs": [out]}}}))
+
+    git("checkout", "-q", "-f", "before")
+    for tag, digest, changes in (
+        ("noisy", "a", {}),
+        ("larger", "b", {"render": {"size": 64}, "plot": {"clips_per_class": 1}, "baseline": {"seed": 1}}),
+    ):
+        lock(digest)
+        content = yaml.safe_load(Path("params.yaml").read_text())
+        for section, keys in changes.items():
+            content[section] |= keys
+        Path("params.yaml").write_text(yaml.safe_dump(content))
+        git("add", "params.yaml", "dvc.lock")
+        git("commit", "-q", "-m", tag)
+        git("tag", tag)
+    same = ["noisy", "noisy:tiny/random", "before:pixels"]  # of `before` nothing is known of the trajectories
+    assert len(json.loads(said(same, "json", capsys))) == 3
+    assert caplog.messages == []
+    assert len(json.loads(said(["noisy", "larger"], "json", capsys))) == 2
+    assert caplog.messages == [
+        "Note: larger and noisy also differ in render.size, data/trajectories.parquet, which may explain a difference"
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of libraries that DVC uses
 def test_revisions_and_experiments_are_read_as_they_were(
     history: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

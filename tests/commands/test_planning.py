@@ -1,15 +1,17 @@
 """The plan as it is printed, against the design functions (see tests/compare/test_design.py) and the costs of a run."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from made_study import make_study
 from trajprobe import cli
 from trajprobe.artifacts.formatting import bare
-from trajprobe.artifacts.predictions import read_predictions
+from trajprobe.artifacts.predictions import read_predictions, write_predictions
 from trajprobe.commands import planning
 from trajprobe.commands.planning import Goal, assumed_pilot, describe_pilot, designs_for, read_pilot
 from trajprobe.commands.preview.cost_model import (
@@ -139,6 +141,33 @@ def test_a_finished_study_is_a_pilot(tmp_path: Path, monkeypatch: pytest.MonkeyP
         read_pilot("tiny")
     with pytest.raises(UserError, match=r"extract\.random_inits: 2 or more are required of a plan, got 1"):
         assumed_pilot(0.02, 0.3, Design(1, 100))
+
+
+@pytest.mark.parametrize(
+    ("inits", "remedy"),
+    [
+        (8, "Raise extract.random_inits to 20 in the pilot, to see how often that happens."),
+        (20, "Plan for more initialisations than it asks for."),
+    ],
+)
+def test_an_outlying_initialisation_of_the_pilot_is_a_warning(
+    inits: int, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_study(tmp_path, per_class=20, inits=inits)
+    assert read_pilot("tiny").warning == ""
+    file = read_predictions(paths.predictions("tiny"))
+    place = next(
+        place for place, each in enumerate(file.arms) if (each.arm.arm, each.arm.init) == ("random", 3)
+    )
+    collapsed = replace(file.arms[place], predicted=np.zeros_like(file.arms[place].predicted) + (file.y == 0))
+    arms = [*file.arms[:place], collapsed, *file.arms[place + 1 :]]
+    write_predictions(paths.predictions("tiny"), replace(file, arms=arms))  # always wrong
+    pilot = read_pilot("tiny")
+    never = Goal("", lambda design: 1 / design.groups, 0.0)
+    _, warning, *_ = describe_pilot(pilot, never, never, 0.95)
+    assert warning.startswith("Warning: initialisation 3 of the pilot (0.0 %) lies far from the others. ")
+    assert warning.endswith(remedy)
 
 
 def test_assumed_figures_come_in_twos(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,12 +15,14 @@ KEPT = {
     "data/analyses/.gitignore",
     "data/predictions/dtw.parquet",
     "data/costs/dtw.json",
+    "data/costs/listed.json",
 }
 LEFT = {
     "data/predictions/left.parquet",
     "data/analyses/left.json",
     "data/predictions/kinematics.parquet",
     "data/costs/kinematics.json",
+    "data/costs/left.json",
 }
 
 
@@ -53,7 +55,8 @@ def test_files_of_encoders_that_left_are_removed_and_named() -> None:
         "data/analyses/left.txt",
         "data/predictions/left.json",
         "data/analyses/dtw.json",
-        "data/costs/left.json",
+        "data/costs/stranger.json",
+        "data/costs/left.parquet",
     ],
 )
 def test_an_unknown_file_is_refused_and_nothing_is_removed(unknown: str) -> None:

@@ -88,6 +88,27 @@ def test_the_sentence_says_how_much_smaller_it_is_where_that_is_known() -> None:
         }
 
 
+def test_a_row_has_the_multiply_adds_of_its_network_or_of_the_encoder_that_it_contains() -> None:
+    paired = replace(
+        made(kinematics=0.5, static=0.5, cnn3d=0.5),
+        features={"e": {"provenance": {"parameters": 9}, "multiply_adds": 700}},
+        alternative_features={
+            "kinematics": {"parameters": 5},
+            "static": {"parameters": 10, "encoder": "e"},
+            "cnn3d": {"parameters": 6, "multiply_adds": 80},
+        },
+    )
+    rows = ladder_rows(paired, climb(paired, "e", CONFIDENCE), CONFIDENCE)
+    assert {(row["alternative"], row["arm"]): row["multiply_adds"] for row in rows} == {
+        ("e", "pretrained"): 700,
+        ("e", "random"): 700,
+        ("static", "baseline"): 700,
+        ("cnn3d", "baseline"): 80,
+        ("kinematics", "baseline"): None,
+        ("coordinates", "control"): None,
+    }
+
+
 def test_what_is_tied_is_said_to_be_no_worse() -> None:
     said = worth_using(climb(made(dtw=0.8), "e", CONFIDENCE), CONFIDENCE)
     assert said.startswith("Dynamic time warping does not differ significantly from it (")

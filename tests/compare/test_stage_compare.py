@@ -13,9 +13,9 @@ from scipy.stats import ttest_ind
 from made_study import make_study
 from running import run
 from trajprobe.artifacts.predictions import read_predictions, write_predictions
-from trajprobe.baseline.costs import Measured, write_costs
 from trajprobe.commands import show
 from trajprobe.core import paths
+from trajprobe.core.costs import Measured, write_costs, write_pass_costs
 from trajprobe.core.errors import UserError
 
 PLACES = [("mid", "mean"), ("top", "mean")]
@@ -219,8 +219,18 @@ def test_the_ladder_has_sizes_and_no_row_of_what_was_left_out(
         training_seconds=0.5, inference_seconds=0.002, parameters=188, bytes=752, trainings=9, device="cpu"
     )
     write_costs("kinematics", measured)
+    write_pass_costs("tiny", "0" * 64, "cuda", lambda: 0.01)
     show.run()
-    assert "kinematics took 0.5 s to train and 2 ms an item (cpu)." in capsys.readouterr().out
+    shown = [line.split("│") for line in capsys.readouterr().out.splitlines()]
+    costs = {cells[1].strip(): [cell.strip() for cell in cells[4:8]] for cells in shown if len(cells) == 9}
+    assert costs["kinematics"] == ["188", "", "0.5 s", "2 ms"]
+    # 80 items in three folds: 54 passes of 10 ms
+    assert (
+        costs["tiny, pretrained"]
+        == costs["tiny, random"]
+        == ["144,900,000", "", "0.54 s (cuda)", "10 ms (cuda)"]
+    )
+    assert costs["pixels"] == ["", "", "", ""]
 
     file = read_predictions(paths.predictions("kinematics"))
     nothing = replace(file, arms=[], split_half_counts=file.split_half_counts[:0])

@@ -18,9 +18,11 @@ from trajprobe.artifacts.features import read_features
 from trajprobe.artifacts.trajectories import items_digest
 from trajprobe.artifacts.weights import write_record
 from trajprobe.core import paths
+from trajprobe.core.costs import read_pass_costs
 from trajprobe.core.errors import UserError
 from trajprobe.core.schema import validate
 from trajprobe.encoders.open_magvit2 import encoder as open_magvit2
+from trajprobe.extract.clip_cost import multiply_adds
 from trajprobe.extract.pooling import pool
 from trajprobe.params import Params
 
@@ -118,6 +120,29 @@ def test_twice_the_same_bytes_with_or_without_the_cache(clips: np.ndarray) -> No
     assert paths.features("small").read_bytes() == first
 
 
+def test_costs_are_in_the_metadata_and_seconds_stay_until_the_encoder_or_the_clips_change(
+    clips: np.ndarray,
+) -> None:
+    extract()
+    first = paths.costs("small").read_bytes()
+    own = read_pass_costs("small")
+    assert own is not None
+    assert (own.name, own.device) == ("small", "cpu")
+    assert own.seconds > 0
+    forget_the_cache()
+    extract(random_inits=1)
+    assert paths.costs("small").read_bytes() == first
+    encoder = open_magvit2.initialise(load_encoder_card("small"), Path("unused"), 0, torch.device("cpu"))
+    counted = multiply_adds(lambda: encoder.encode(torch.from_numpy(clips[:1]), ["mid", "codes"]))
+    assert read_features(paths.features("small")).metadata["multiply_adds"] == counted > 0
+    extract(layer="latent")
+    assert paths.costs("small").read_bytes() != first
+    paths.costs("small").write_text("{broken")
+    extract()
+    assert paths.costs("small").read_bytes() != first
+    assert read_pass_costs("small") is not None
+
+
 def test_the_batch_changes_nothing_but_rounding(clips: np.ndarray) -> None:
     extract()
     first = read_features(paths.features("small")).arrays
@@ -165,7 +190,8 @@ def test_one_model_at_a_time_is_in_memory(clips: np.ndarray, monkeypatch: pytest
     for name in ("load", "initialise"):
         monkeypatch.setattr(open_magvit2, name, counted(getattr(open_magvit2, name)))
     extract(random_inits=3)
-    assert built == 4 + 2  # each arm for its clips, and two of them for the order sensitivity
+    # Each arm for its clips, two of them for the order sensitivity, and one to count and to time a pass.
+    assert built == 4 + 2 + 2
 
 
 def test_a_small_cache_still_gives_the_result(clips: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from by_hand import standardise
 from made_features import CLASSES, made_params, make_features
 from running import run
 from trajprobe.artifacts.features import read_features, write_features
-from trajprobe.artifacts.predictions import Predictions, read_predictions
+from trajprobe.artifacts.predictions import Predictions, read_predictions, read_training_items
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.probe.folds import make_folds
@@ -101,6 +101,7 @@ def test_the_published_test_part_is_held_out_once_and_its_duplicates_train_nothi
     found = probed()
     assert found.item_ids == [f"item-{index:03d}" for index in range(30, 60)]
     assert found.arms[0].fold.shape == (1, 30)
+    assert read_training_items(paths.predictions("tiny")) == 28
     before = found.arms[0].probability
     features = read_features(paths.features("tiny"))
     features.arrays["pretrained/mid/mean"][28:30] = 1e6  # any probe that trained on them would change

@@ -276,6 +276,7 @@ class LadderRow:
     tied: bool
     contaminated: bool = False
     parameters: int | None = None
+    multiply_adds: int | None = None
 
 
 def read_ladder(path: Path) -> list[LadderRow]:
@@ -292,6 +293,7 @@ def read_ladder(path: Path) -> list[LadderRow]:
                 tied=row["tied"] == "1",
                 contaminated=row["contaminated"] == "1",
                 parameters=int(row["parameters"]) if row["parameters"] else None,
+                multiply_adds=int(row["multiply_adds"]) if row["multiply_adds"] else None,
             )
             for row in read_table(path, LADDER_COLUMNS)
         ]

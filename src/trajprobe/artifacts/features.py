@@ -10,6 +10,7 @@ of random initialisations; those of the controls are `control/<name>` (N, D). Th
     card        the encoder's card; provenance: the record that `fetch` made of its weights
     precision   of the encoder's arithmetic, unless it is float32
     environment what decides the last digits: libraries, vector instructions, threads, device (see core/machine.py)
+    multiply_adds  of one clip, in the pretrained arm
     order       {"pretrained" or "random": {"<layer>/<pooling>": {disorder: ratio}}}: the sensitivity to frame order
 
 It is stored under a single key of the safetensors header, so that no byte depends on the order of a hash map, beside a

@@ -54,6 +54,15 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else plural}"
 
 
+def prefixed(count: int) -> str:
+    """Three digits of a large number: 1_234_567_890 as "1.23 G", 45_600 as "45.6 k"."""
+    unit, length = next(
+        (pair for pair in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3)) if count >= pair[1]),
+        ("", 1),
+    )
+    return f"{count / length:.3g} {unit}".rstrip()
+
+
 @dataclass(frozen=True)
 class Scale:
     """The score of a study, in the words and figures that people read.

@@ -46,7 +46,8 @@ ARM_COLUMNS = (
 # A row for each alternative, the headline's pretrained arm first, then by accuracy. The difference is from the headline
 # and empty in its own row; p_holm is corrected over all rows. tied: whether it is statistically tied for best.
 # contaminated: it contains a pretrained encoder that saw held-out items. parameters: numbers that the model keeps, of
-# an encoder without its probe; empty where nothing counted them. Seconds are not here, since they differ in every run.
+# an encoder without its probe; multiply_adds: of a network for one clip; both empty where nothing counted them. Seconds
+# are not here, since they differ in every run.
 LADDER_COLUMNS = (
     *("alternative", "arm", "seeds", "accuracy", "accuracy_ci_low", "accuracy_ci_high"),
     *(
@@ -58,6 +59,7 @@ LADDER_COLUMNS = (
         "tied",
         "contaminated",
         "parameters",
+        "multiply_adds",
     ),
 )
 # A row for each class of each encoder's headline.

@@ -183,6 +183,16 @@ def read_predictions(path: Path | str) -> Predictions:
     )
 
 
+def read_training_items(path: Path | str) -> int | None:
+    """On how many items the first fold of an encoder trains, from the metadata alone; None if they cannot be read."""
+    try:
+        _, metadata = read_parquet_metadata(path, REMEDY)
+    except UserError:
+        return None
+    found = metadata.get("features", {}).get("training_items")
+    return found if isinstance(found, int) else None
+
+
 def _arm_predictions(table: pa.Table, classes: list[str], repeats: int, hits: list[Any]) -> ArmPredictions:
     encoder, arm, init, layer, pooling = (
         table[name][0].as_py() for name in ("encoder", "arm", "init", "layer", "pooling")

@@ -20,13 +20,14 @@ from torch import nn
 from trajprobe.artifacts.clips import Clips
 from trajprobe.artifacts.predictions import Arm
 from trajprobe.baseline import early_stopping
-from trajprobe.baseline.costs import stopwatch
 from trajprobe.baseline.early_stopping import fit_network, network_probabilities
 from trajprobe.baseline.learner import Fit, Learner, array_digest, source_digests, train_everywhere
 from trajprobe.baseline.params import HOW_OFTEN, Cnn3dParams
 from trajprobe.baseline.task import BASELINE, Outcome, Task
+from trajprobe.core.costs import stopwatch
 from trajprobe.core.torch_threads import torch_threads
 from trajprobe.encoders.registry import resolve_device
+from trajprobe.extract.clip_cost import multiply_adds
 from trajprobe.probe.folds import Split
 
 STRIDES = ((1, 2, 2), (1, 2, 2), (2, 2, 2), (2, 2, 2))
@@ -120,6 +121,8 @@ def train_cnn3d(task: Task) -> Outcome:
         str(resolve_device(task.device)),
     )
     arms = [Arm(task.name, BASELINE, init) for init in range(settings.seeds)]
-    metadata = {"settings": settings.model_dump()}
+    model = SmallCnn3d(settings.channels, task.n_classes)
+    count = multiply_adds(lambda: model(torch.from_numpy(learner.clips[:1])))
+    metadata = {"settings": settings.model_dump(), "multiply_adds": count}
     learners = [learner] * len(arms)
     return train_everywhere(task, learners, arms, settings.split_halves, metadata, settings.repeats)

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from trajprobe.artifacts.predictions import Arm
-from trajprobe.baseline.costs import stopwatch
 from trajprobe.baseline.learner import Fit, Learner, train_everywhere
 from trajprobe.baseline.task import BASELINE, Outcome, Task
+from trajprobe.core.costs import stopwatch
 from trajprobe.core.progress import progress
 from trajprobe.probe.folds import Split
 

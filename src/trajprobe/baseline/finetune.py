@@ -21,12 +21,12 @@ from torch import nn
 
 from trajprobe.artifacts.predictions import Arm
 from trajprobe.baseline import early_stopping
-from trajprobe.baseline.costs import stopwatch
 from trajprobe.baseline.early_stopping import fit_network, network_probabilities
 from trajprobe.baseline.frozen_encoder import FrozenEncoder, frozen_encoder
 from trajprobe.baseline.learner import Fit, Learner, array_digest, source_digests, train_everywhere
 from trajprobe.baseline.params import HOW_OFTEN, TrainingParams
 from trajprobe.baseline.task import Outcome, Task
+from trajprobe.core.costs import stopwatch
 from trajprobe.core.errors import UserError
 from trajprobe.core.torch_threads import torch_threads
 from trajprobe.encoders.protocol import Encoder

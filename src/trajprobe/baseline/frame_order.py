@@ -17,13 +17,10 @@ import numpy as np
 
 from trajprobe.artifacts.clips import Clips
 from trajprobe.artifacts.predictions import Arm
-from trajprobe.baseline.costs import stopwatch
 from trajprobe.baseline.frozen_encoder import frozen_encoder
 from trajprobe.baseline.probed import probe_features
 from trajprobe.baseline.task import BASELINE, Outcome, Task
-from trajprobe.extract.extraction import EncoderArm, ExtractSettings, build_encoder, encode
-
-TIMED_CLIPS = 4  # that measure what an encoder costs
+from trajprobe.extract.clip_cost import seconds_per_clip
 
 
 class RearrangedClips(Clips):
@@ -76,16 +73,3 @@ def rearranged(task: Task) -> Outcome:
         parameters=encoder.parameters,
         device=encoder.settings.device.type,
     )
-
-
-def seconds_per_clip(arm: EncoderArm, clips: RearrangedClips, settings: ExtractSettings) -> float:
-    """Seconds (see `stopwatch`) that the features of one clip take: of one small batch, after another to warm up.
-
-    Finished shards may come from the cache, so the time of an extraction would tell nothing.
-    """
-    encoder, few = build_encoder(arm, settings.layers), clips[: min(settings.batch, TIMED_CLIPS)]
-    clock = stopwatch(settings.device.type)
-    encode(encoder, few, settings, arm.name, lambda amount=1, note="": None)
-    start = clock()
-    encode(encoder, few, settings, arm.name, lambda amount=1, note="": None)
-    return (clock() - start) / len(few)

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from trajprobe.artifacts.predictions import Arm
-from trajprobe.baseline.costs import stopwatch
 from trajprobe.baseline.derivatives import motion_within, step_vectors, stroke_parts, weighted_quantiles
 from trajprobe.baseline.probed import probe_features
 from trajprobe.baseline.task import BASELINE, Outcome, Task
+from trajprobe.core.costs import stopwatch
 
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)  # of the quantiles
 HARMONICS = 6  # of the spectrum, each by itself; what is above is one number

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from trajprobe.artifacts.predictions import Arm, ArmPredictions
-from trajprobe.baseline.costs import Measured
 from trajprobe.baseline.task import Outcome, Task
 from trajprobe.core import paths
+from trajprobe.core.costs import Measured
 from trajprobe.core.files import sha256
 from trajprobe.core.parallel import parallel_map
 from trajprobe.core.progress import progress

@@ -20,10 +20,10 @@ import numpy as np
 
 from trajprobe.artifacts.predictions import Arm
 from trajprobe.baseline import dtw
-from trajprobe.baseline.costs import stopwatch
 from trajprobe.baseline.dtw import resample
 from trajprobe.baseline.learner import Fit, Learner, array_digest, source_digests, train_everywhere
 from trajprobe.baseline.task import BASELINE, Outcome, Task, require
+from trajprobe.core.costs import stopwatch
 from trajprobe.probe import logistic, solver
 from trajprobe.probe.folds import Split
 from trajprobe.probe.held_out import Half

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from trajprobe.artifacts.predictions import Arm
-from trajprobe.baseline.costs import Measured, stopwatch
 from trajprobe.baseline.task import Outcome, Task
+from trajprobe.core.costs import Measured, stopwatch
 from trajprobe.core.parallel import parallel_map
 from trajprobe.probe.folds import Fold
 from trajprobe.probe.held_out import probe_arms, split_half_counts

@@ -6,10 +6,10 @@ from typing import get_args
 from trajprobe.artifacts.features import FeatureFile
 from trajprobe.artifacts.predictions import Predictions, write_predictions
 from trajprobe.artifacts.trajectories import items_digest, read_items
-from trajprobe.baseline.costs import write_costs
 from trajprobe.baseline.params import BaselineName, BaselineParams
 from trajprobe.baseline.task import Outcome, Task, left_out
 from trajprobe.core import paths
+from trajprobe.core.costs import write_costs
 from trajprobe.core.errors import UserError
 from trajprobe.core.parallel import worker_count
 from trajprobe.core.schema import nearest

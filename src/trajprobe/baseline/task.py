@@ -15,9 +15,9 @@ import numpy as np
 from trajprobe.artifacts.clips import Clips, open_clips
 from trajprobe.artifacts.predictions import ArmPredictions
 from trajprobe.artifacts.trajectories import Items, TrajectorySet, items_digest, read_trajectories
-from trajprobe.baseline.costs import Measured
 from trajprobe.baseline.params import BaselineParams
 from trajprobe.core import paths
+from trajprobe.core.costs import Measured
 from trajprobe.core.errors import UserError
 from trajprobe.extract.params import ExtractParams
 from trajprobe.probe.inputs import ProbeInputs

@@ -6,10 +6,11 @@ first with its interval, Holm's correction over them, and the set that is statis
 
 import csv
 import json
+import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from rich.table import Table
 
@@ -31,10 +32,20 @@ from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.schema import nearest
 
+log = logging.getLogger(__name__)
 Format = Literal["table", "md", "csv", "json"]
 CONTROL_ARMS = ("coordinates", "pixels", "random_projection", "hash_noise")
 ARMS = ("pretrained", "random")
 FINETUNE = "finetune"  # the alternative with both arms
+UNRELATED = (
+    "encoders",
+    "baselines",
+    "weights",
+    "analyse",
+    "compare",
+    "plot",
+)  # sections that no prediction reads
+MOST_CAUSES = 6  # that are listed
 SCORES: dict[Score, str] = {
     "accuracy": "accuracy",
     "brier": "1 − Brier score / 2",
@@ -53,12 +64,19 @@ def run(names: Sequence[str], confidence: float, form: Format, score: ClassScore
         raise UserError(f"compare: two or more different things are required, got {', '.join(names)}")
     known: dict[str, Revision] = {WORKSPACE: Revision(WORKSPACE)}
     found = {name: _find(name, known) for name in names}
-    paired = pair_any({name: predictions for name, (predictions, _) in found.items()}, score)
+    paired = pair_any({name: predictions for name, (_, predictions, _) in found.items()}, score)
     if score not in ("accuracy", paired.score):
         raise UserError(
             f"compare: --score {score} is of classes, and these labels are numbers; leave it out for R²"
         )
-    rungs = compare_rungs(paired, [(name, arms) for name, (_, arms) in found.items()], confidence)
+    alternatives = [predictions.features.get("baseline") for _, predictions, _ in found.values()]
+    for name, (revision, _, _) in found.items():
+        if others := other_causes(found[names[0]][0], revision, alternatives):
+            listed = ", ".join(others[:MOST_CAUSES]) + (", ..." if len(others) > MOST_CAUSES else "")
+            log.warning(
+                "Note: %s and %s also differ in %s, which may explain a difference", name, names[0], listed
+            )
+    rungs = compare_rungs(paired, [(name, arms) for name, (_, _, arms) in found.items()], confidence)
     if form == "table":
         _print(paired, rungs, confidence)
     elif form == "md":
@@ -79,18 +97,44 @@ def run(names: Sequence[str], confidence: float, form: Format, score: ClassScore
             writer.writerows(rows_of)
 
 
-def _find(name: str, known: dict[str, Revision]) -> tuple[Predictions, Sequence[ArmPredictions]]:
-    """The file and the arms that `name` stands for. known: revisions that were opened, by name."""
+def other_causes(one: Revision, other: Revision, alternatives: Sequence[str | None] = ()) -> list[str]:
+    """In what two revisions differ that predictions come from: keys of params.yaml, and the file of trajectories.
+
+    Their items may have the same ids, labels and folds, and yet be other paths, clips or probes. alternatives: those
+    whose own params count.
+    """
+    mine, theirs = (_flat(revision.params) for revision in (one, other))
+    causes = [key for key in {**mine, **theirs} if mine.get(key) != theirs.get(key)]
+    causes = [key for key in causes if key.partition(".")[0] not in UNRELATED]
+    compared = tuple(key for name in alternatives if name for key in (f"baseline.{name}.", "baseline.seed"))
+    causes = [key for key in causes if not key.startswith("baseline.") or key.startswith(compared)]
+    digests = {one.trajectories, other.trajectories}
+    if len(digests) > 1 and None not in digests:
+        causes.append(str(paths.TRAJECTORIES))
+    return causes
+
+
+def _flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"render": {"size": 128}} as {"render.size": 128}."""
+    flat: dict[str, Any] = {}
+    for key, value in params.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _find(name: str, known: dict[str, Revision]) -> tuple[Revision, Predictions, Sequence[ArmPredictions]]:
+    """The revision, the file and the arms that `name` stands for. known: revisions that were opened, by name."""
     given, colon, place = name.partition(":")
     own, _, arm = (place if colon else name).partition("/")
     if colon:
-        return _arms(name, _open(given, known), own, arm)
+        revision = _open(given, known)
+        return revision, *_arms(name, revision, own, arm)
     here = own in _named(known[WORKSPACE])
     try:
         revision = _open(name, known)
     except UserError as error:
         if here:
-            return _arms(name, known[WORKSPACE], own, arm)
+            return known[WORKSPACE], *_arms(name, known[WORKSPACE], own, arm)
         raise UserError(
             f"{name}: is not in params.yaml ({nearest(own, _named(known[WORKSPACE]))}), nor a revision: {error}"
         ) from None
@@ -98,7 +142,8 @@ def _find(name: str, known: dict[str, Revision]) -> tuple[Predictions, Sequence[
         raise UserError(
             f"{name}: is in params.yaml and also a revision; write {WORKSPACE}:{name}, or {name}:ENCODER of that"
         )
-    return _arms(name, revision, revision.params["encoders"][0], revision.params.get("weights", "pretrained"))
+    first, weights = revision.params["encoders"][0], revision.params.get("weights", "pretrained")
+    return revision, *_arms(name, revision, first, weights)
 
 
 def _open(name: str, known: dict[str, Revision]) -> Revision:

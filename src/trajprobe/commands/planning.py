@@ -4,7 +4,7 @@ It starts from a pilot, the finished study in this folder, or from assumed figur
 costs are timed as `trajprobe preview` does.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
@@ -18,6 +18,7 @@ from trajprobe.commands.preview.chosen_items import choose_items
 from trajprobe.commands.preview.cost_model import in_total, money
 from trajprobe.commands.preview.previewing import duration, size
 from trajprobe.commands.preview.run_costs import MeasuredWork, RunOptions, measure_work, stage_costs
+from trajprobe.compare.classical_tests import outlier
 from trajprobe.compare.design import (
     ENDLESS,
     Design,
@@ -33,12 +34,13 @@ from trajprobe.core.errors import UserError
 from trajprobe.params import Params
 
 INITS = (5, 8, 12, 20, 40)  # numbers of initialisations that are tried
+ENOUGH_SEEDS = 20  # of a pilot, to see how often an initialisation collapses
 
 
 @dataclass(frozen=True)
 class Pilot:
     """What a plan starts from. group_size: items of a group. about: where the figures are from, for the reader. scale:
-    of the gain.
+    of the gain. warning: what limits the plan, a sentence; empty if nothing is known.
     """
 
     components: VarianceComponents
@@ -46,6 +48,7 @@ class Pilot:
     group_size: float
     about: str
     scale: Scale = ACCURACY
+    warning: str = ""
 
     def items(self, groups: int) -> int:
         return round(groups * self.group_size)
@@ -132,6 +135,7 @@ def read_pilot(encoder: str) -> Pilot:
         paired.difference([contrast.pretrained], contrast.random).mean,
         scale_of(len(paired.classes)),
     )
+    accuracies = paired.item_scores(contrast.random).mean(axis=1).tolist()
     grouped = f" in {counted(design.groups, 'group')}" if design.groups < len(paired.y) else ""
     return Pilot(
         components_of_study(paired, contrast),
@@ -140,6 +144,22 @@ def read_pilot(encoder: str) -> Pilot:
         f"Pilot: {encoder}, {counted(len(paired.y), 'item')}{grouped} held out, "
         f"{counted(design.seeds, 'initialisation')}, gain {scale.difference(gain)}{scale.unit or ' in R²'}.",
         scale,
+        _collapse_warning(accuracies, scale),
+    )
+
+
+def _collapse_warning(accuracies: Sequence[float], scale: Scale) -> str:
+    """What is to be said if one of the random accuracies is outlying; most often an initialisation collapsed."""
+    number = outlier(accuracies)
+    if number is None:
+        return ""
+    remedy = "Plan for more initialisations than it asks for."
+    if len(accuracies) < ENOUGH_SEEDS:
+        remedy = f"Raise extract.random_inits to {ENOUGH_SEEDS} in the pilot, to see how often that happens."
+    return (
+        f"Warning: initialisation {number} of the pilot ({scale.value(accuracies[number])}) lies far from the others. "
+        "A plan takes initialisations as normal, and one from few of which one collapsed is not to be relied on. "
+        f"{remedy}"
     )
 
 
@@ -160,6 +180,8 @@ def describe_pilot(pilot: Pilot, detect: Goal, equal: Goal, confidence: float) -
     parts, own, bare, unit = pilot.components, pilot.design, pilot.scale.bare, pilot.scale.unit
     items, seeds = f"{counted(pilot.items(own.groups), 'item')}", counted(own.seeds, "initialisation")
     yield pilot.about
+    if pilot.warning:
+        yield pilot.warning
     if parts.split_halves or parts.both:  # not assumed
         spread = (parts.seeds + parts.both / own.groups) ** 0.5
         low, high = (bare(each * spread) for each in sd_interval(own.seeds, confidence))

@@ -52,6 +52,15 @@ class Revision:
             raise UserError(f"{where}: names no encoders; take a revision in which the pipeline was run")
         return content
 
+    @cached_property
+    def trajectories(self) -> str | None:
+        """MD5 of data/trajectories.parquet, by dvc.lock; None if that does not say."""
+        try:
+            outs = yaml.safe_load(self._read(paths.LOCK))["stages"]["trajectories"]["outs"]
+            return next(str(out["md5"]) for out in outs if out["path"] == str(paths.TRAJECTORIES))
+        except (UserError, yaml.YAMLError, LookupError, TypeError, StopIteration):
+            return None
+
     def predictions(self, name: str) -> Predictions:
         """Those of an encoder, an alternative or the controls. Raises UserError if they are missing or not readable."""
         path = paths.predictions(name)

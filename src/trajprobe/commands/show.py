@@ -18,11 +18,12 @@ from trajprobe.artifacts.comparisons import (
     read_ladder,
 )
 from trajprobe.artifacts.features import read_features_metadata
-from trajprobe.artifacts.formatting import ACCURACY, R2, Scale, counted, scale_of
+from trajprobe.artifacts.formatting import ACCURACY, R2, Scale, counted, prefixed, scale_of
 from trajprobe.artifacts.metrics import read_summary
-from trajprobe.baseline.costs import read_costs
+from trajprobe.artifacts.predictions import read_training_items
 from trajprobe.commands.listing import console
 from trajprobe.core import paths
+from trajprobe.core.costs import read_costs, read_pass_costs
 from trajprobe.core.machine import differences, environment
 from trajprobe.core.schema import Interval
 
@@ -54,10 +55,7 @@ def run() -> None:
             out.print(f"Warning for {comparison.encoder}: {comparison.warning}")
     if sum(map(len, arms.encoders.values())) > 1:
         out.print(BEST_OF)
-    for name in dict.fromkeys(row.name for row in ladder):
-        if costs := read_costs(name):
-            seconds, each = costs.training_seconds, 1000 * costs.inference_seconds
-            out.print(f"{name} took {seconds:.2g} s to train and {each:.2g} ms an item ({costs.device}).")
+    out.print(worth_table(ladder, scale))
     for comparison in arms.headlines:
         then = read_features_metadata(paths.features(comparison.encoder)).get("environment")
         if then and (other := differences(then, environment(then.get("device", "cpu")))):
@@ -91,6 +89,50 @@ def arms_table(
             mark = "contaminated" if row.contaminated else ""
             yield (name, scale.value(row.accuracy.value), _range(row.accuracy, scale), *blank, "", mark)
     yield ("chance", scale.value(chance), "", *blank, "", "")
+
+
+def worth_table(ladder: Sequence[LadderRow], scale: Scale = ACCURACY) -> Table:
+    """A row for each of ladder.csv: how good it is beside the first, and what it costs. scale: of the score."""
+    header = (
+        "is it worth it?",
+        scale.name,
+        "beside the first",
+        "parameters",
+        "multiply-adds",
+        "training",
+        "an item",
+    )
+    table = Table(
+        *header,
+        caption="Parameters, and multiply-adds of a clip: of an encoder without its probe. Training and an item: "
+        "measured, on a CPU the seconds of all cores; of a frozen encoder a pass of every training item.",
+    )
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in ladder:
+        beside = row.difference
+        table.add_row(
+            row.name if row.arm in ("baseline", "control") else f"{row.name}, {row.arm}",
+            f"{scale.value(row.accuracy.value)} ({_range(row.accuracy, scale)})",
+            f"{scale.difference(beside.value)} ({scale.between(beside.low, beside.high)})" if beside else "",
+            f"{row.parameters:,}" if row.parameters else "",
+            prefixed(row.multiply_adds) if row.multiply_adds else "",
+            *_seconds(row.name),
+        )
+    return table
+
+
+def _seconds(name: str) -> tuple[str, str]:
+    """What was measured of an alternative or an encoder, for one training and for one item; blank if nothing was."""
+    if costs := read_costs(name):
+        training, item, device = costs.training_seconds, costs.inference_seconds, costs.device
+    elif own := read_pass_costs(name):
+        item, device = own.seconds, own.device
+        training = item * (read_training_items(paths.predictions(name)) or 0)
+    else:
+        return "", ""
+    where = "" if device == "cpu" else f" ({device})"
+    return f"{training:.2g} s{where}" if training else "", f"{1000 * item:.2g} ms{where}"
 
 
 def _pretrained(comparison: Comparison, scale: Scale) -> tuple[str, ...]:

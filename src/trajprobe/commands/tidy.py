@@ -21,7 +21,7 @@ def run(encoders: Sequence[str], baselines: Sequence[str]) -> str | None:
     wanted = {
         *(paths.predictions(name) for name in [*encoders, *baselines, paths.CONTROLS]),
         *(paths.analyses(name) for name in encoders),
-        *(paths.costs(name) for name in baselines),
+        *(paths.costs(name) for name in [*encoders, *baselines]),
     }
     folders = {make("any").parent for make in (paths.predictions, paths.analyses, paths.costs)}
     found = [
@@ -35,9 +35,8 @@ def run(encoders: Sequence[str], baselines: Sequence[str]) -> str | None:
         if name in get_args(BaselineName):
             own = path in (paths.predictions(name), paths.costs(name))
         else:
-            own = (
-                path in (paths.predictions(name), paths.analyses(name)) and paths.encoder_card(name).is_file()
-            )
+            files = paths.predictions(name), paths.analyses(name), paths.costs(name)
+            own = path in files and paths.encoder_card(name).is_file()
         if not own or not path.is_file():
             raise UserError(
                 f"{path}: expected only files of encoders with a card in models/ and of alternatives, since `compare` "

@@ -27,8 +27,6 @@ from trajprobe.core.errors import UserError
 from trajprobe.core.machine import differences, environment
 from trajprobe.params import load_params
 
-LOCK = Path("dvc.lock")
-
 
 @dataclass(frozen=True)
 class VerifiedOutput:
@@ -47,7 +45,7 @@ def run() -> None:
     """
     params = load_params()
     project = find_project(Path.cwd())
-    old = _outputs(project.folder / LOCK)
+    old = _outputs(project.folder / paths.LOCK)
     cache = paths.cache_folder()
     with (
         reserved(project) as lock,
@@ -68,7 +66,7 @@ def run() -> None:
         output, code = run_dvc(folder, lock, "repro", "--force", "--no-run-cache", TRAJPROBE_CACHE=scratch)
         if code:
             raise UserError(f"verify: {failure(output)}")
-        rows = list(_compared(old, _outputs(folder / LOCK), project.folder, folder))
+        rows = list(_compared(old, _outputs(folder / paths.LOCK), project.folder, folder))
     _show(rows)
     for name in params.encoders:
         then = read_features_metadata(project.folder / paths.features(name)).get("environment") or {}

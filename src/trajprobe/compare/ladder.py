@@ -42,8 +42,8 @@ class Rung:
     """One way to classify the items. arms: one for each seed. difference: from the headline; None of itself.
 
     interval: of the difference, with the p-value. p_holm: of no difference, corrected over the other rungs.
-    contaminated: it contains a pretraining that saw held-out items. parameters: numbers that it keeps; None where they
-    were not counted.
+    contaminated: it contains a pretraining that saw held-out items. parameters: numbers that it keeps. multiply_adds:
+    of its network for one clip. Both are None where nothing counted them.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Rung:
     tied: bool
     contaminated: bool
     parameters: int | None
+    multiply_adds: int | None
 
     @property
     def arm(self) -> str:
@@ -86,7 +87,7 @@ def compare_rungs(
             p_holm,
             bool(is_tied),
             _contaminated(paired, name, arms),
-            _parameters(paired, name),
+            *_counted(paired, name),
         )
         for (name, arms), difference, interval, p_holm, is_tied in zip(
             everyone, [None, *differences], [None, *intervals], [1.0, *adjusted], tied, strict=True
@@ -116,10 +117,12 @@ def _contaminated(paired: PairedPredictions, name: str, arms: Sequence[ArmPredic
     return arms[0].arm.arm != "random" and held_out_seen(paired.features.get(encoder, {}))[1] > 0
 
 
-def _parameters(paired: PairedPredictions, name: str) -> int | None:
-    """How many numbers a rung keeps, of an encoder without its probe; None where nothing counted them."""
+def _counted(paired: PairedPredictions, name: str) -> tuple[int | None, int | None]:
+    """How many numbers a rung keeps, and multiply-adds of a clip, of an encoder without its probe; None if unknown."""
     known = paired.features.get(name) or paired.alternative_features.get(name, {})
-    return known.get("parameters", known.get("provenance", {}).get("parameters"))
+    encoder = paired.features.get(known.get("encoder", ""), {})  # of an alternative that contains one
+    parameters = known.get("parameters", known.get("provenance", {}).get("parameters"))
+    return parameters, known.get("multiply_adds", encoder.get("multiply_adds"))
 
 
 def _p_less(paired: PairedPredictions, arms: Sequence[Sequence[ArmPredictions]]) -> np.ndarray:
@@ -148,6 +151,7 @@ def ladder_rows(
             "tied": int(rung.tied),
             "contaminated": int(rung.contaminated),
             "parameters": rung.parameters,
+            "multiply_adds": rung.multiply_adds,
         }
         if rung.difference is not None and rung.interval is not None:
             low, high, p_value = rung.interval

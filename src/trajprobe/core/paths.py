@@ -15,6 +15,7 @@ CONTROLS = "controls"  # stands where an encoder's name stands, for the features
 SUMMARY = Path("metrics/summary.json")
 ARMS = Path("metrics/arms.csv")
 LADDER = Path("metrics/ladder.csv")
+LOCK = Path("dvc.lock")
 CONFUSION = Path("metrics/confusion.csv")
 PER_CLASS = Path("metrics/per_class.csv")
 RELIABILITY = Path("metrics/reliability.csv")

@@ -1,4 +1,4 @@
-"""Stage `extract`: data/videos.zarr and models/<encoder>/weights -> data/features/<encoder>.safetensors."""
+"""Stage `extract`: data/videos.zarr, models/<encoder>/weights -> data/features/<encoder>.safetensors, data/costs/."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -10,9 +10,11 @@ from trajprobe.artifacts.features import create_features
 from trajprobe.artifacts.seen_items import CLIP, KINDS, clip_digest
 from trajprobe.artifacts.weights import load_record
 from trajprobe.core import paths
+from trajprobe.core.costs import write_pass_costs
 from trajprobe.core.machine import environment
 from trajprobe.core.progress import progress
 from trajprobe.encoders.registry import resolve_device
+from trajprobe.extract.clip_cost import clip_identity, count_multiply_adds, seconds_per_clip
 from trajprobe.extract.extraction import (
     encode_in_turn,
     encoder_arms,
@@ -26,7 +28,7 @@ from trajprobe.extract.shard_cache import ShardCache
 
 
 def run(params: ExtractParams, encoder: str, device: str | None, batch: int, engine: str = "local") -> str:
-    """Write the features of the pretrained and of all random arms of `encoder`; returns a line that describes them.
+    """Write the features of the pretrained and of all random arms of `encoder`, and what a pass costs; returns a line.
 
     device: its name for torch, or None (see `resolve_device`). batch: clips in one pass. engine: local, or ray (see
     ray_engine.py). Raises UserError if the weights are missing, damaged or of another card, and if the encoder does not
@@ -49,6 +51,7 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int, eng
             name: measure_order_sensitivity(arm, clips, card.input, settings, cache)
             for name, arm in (("pretrained", arms[0]), ("random", arms[1]))
         }
+        count = count_multiply_adds(arms[0], clips, settings, cache)
         shards = extract_shards(clips, arms, settings, cache, advance, compute)
         first = next(shards)  # gives the widths
         widths = {name: array.shape[1] for name, array in first[2].items()}
@@ -65,6 +68,7 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int, eng
             "card": card.model_dump(),
             "provenance": {key: value for key, value in provenance.items() if key != "seen"},
             "order": order,
+            "multiply_adds": count,
             "environment": environment(str(settings.device)),
         }
         if params.precision != "float32":
@@ -79,6 +83,12 @@ def run(params: ExtractParams, encoder: str, device: str | None, batch: int, eng
                     else:
                         put(f"random/{name}", (index - 1) * total + start, array)
     cache.prune()
+    write_pass_costs(
+        encoder,
+        clip_identity(arms[0], clips, settings),
+        settings.device.type,
+        lambda: seconds_per_clip(arms[0], clips, settings),
+    )
     columns = ", ".join(f"{name} ({width} numbers)" for name, width in widths.items())
     return f"{target}: {total} clips, pretrained and {len(seeds)} random initialisations, {columns}"
 

@@ -16,6 +16,7 @@ from trajprobe.artifacts.formatting import (
     percent,
     points,
     points_range,
+    prefixed,
     signed,
 )
 from trajprobe.core.schema import Interval
@@ -39,6 +40,7 @@ def template(name: str, *folders: Path) -> Template:
         points=points,
         bare=bare,
         p_value=p_value,
+        prefixed=prefixed,
         p_equals=p_equals,
         counted=counted,
         signed=signed,

@@ -32,7 +32,8 @@ def run(settings: ProbeParams, name: str, workers: int | None = None) -> str:
         items=inputs.digest,
         l2_grid=(settings.l2_grid.low, settings.l2_grid.high),
         arms=probed,
-        features=_with_seen_counted(features.metadata, items, tested),
+        features=_with_seen_counted(features.metadata, items, tested)
+        | {"training_items": len(folds[0].train)},
         split_half_counts=split_half_counts(y, n_classes, pairs),
     )
     write_predictions(paths.predictions(name), predictions)
