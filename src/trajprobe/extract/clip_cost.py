@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from trajprobe.artifacts.clips import Clips
 from trajprobe.core import files
 from trajprobe.core.costs import stopwatch
+from trajprobe.core.torch_threads import torch_threads
 from trajprobe.extract.extraction import EncoderArm, ExtractSettings, build_encoder, encode
 from trajprobe.extract.shard_cache import ShardCache, shard_key
 
@@ -53,11 +54,17 @@ def multiply_adds(work: Callable[[], object]) -> int:
 def seconds_per_clip(arm: EncoderArm, clips: Clips, settings: ExtractSettings) -> float:
     """Seconds (see `stopwatch`) that the features of one clip take: of one small batch, after another to warm up.
 
-    Finished shards may come from the cache, so the time of an extraction would tell nothing.
+    On one thread: several wait for each other busily, and all the more on a machine with other work. Finished shards
+    may come from the cache, so the time of an extraction would tell nothing.
     """
     encoder, few = build_encoder(arm, settings.layers), clips[: min(settings.batch, TIMED_CLIPS)]
     clock = stopwatch(settings.device.type)
-    encode(encoder, few, settings, arm.name, lambda amount=1, note="": None)
-    start = clock()
-    encode(encoder, few, settings, arm.name, lambda amount=1, note="": None)
-    return (clock() - start) / len(few)
+
+    def run() -> None:
+        encode(encoder, few, settings, arm.name, lambda amount=1, note="": None)
+
+    with torch_threads(1):
+        run()
+        start = clock()
+        run()
+        return (clock() - start) / len(few)
