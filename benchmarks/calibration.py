@@ -146,6 +146,7 @@ def judge(world: World | TableWorld, n: int, gain: float | None, studies: int) -
     both = np.maximum(found["p_value"], found["p_draw"]) < ALPHA
     return {
         "world": world.name,
+        "probes": isinstance(world, World),
         "items": n,
         "null": _null(gain),
         "studies": studies,
@@ -260,15 +261,20 @@ def main() -> None:
     options = parser.parse_args()
     rows = json.loads(options.out.read_text()) if options.out.exists() else []
     if not options.table:
-        known = {(row["world"], row["items"], row["null"]) for row in rows}
+        known = {(row["probes"], row["world"], row["items"], row["null"]) for row in rows}
         asked = table_jobs(options.studies) if options.tables else jobs(options.studies)
-        missing = [job for job in asked if (job[0].name, job[1], _null(job[2])) not in known]
+        missing = [
+            (world, n, gain, studies)
+            for world, n, gain, studies in asked
+            if (not options.tables, world.name, n, _null(gain)) not in known
+        ]
         with threadpool_limits(1), ProcessPoolExecutor(options.workers) as pool:
             for row in pool.map(judge, *zip(*missing, strict=True)) if missing else ():
                 rows.append(row)
                 options.out.write_text(json.dumps(rows, indent=1) + "\n")
                 print(row, flush=True)
-    print(table(rows))
+    for probes, title in ((False, "Without probes"), (True, "With probes")):
+        print(f"\n{title}\n\n{table([row for row in rows if row['probes'] == probes])}")
 
 
 def _null(gain: float | None) -> str:

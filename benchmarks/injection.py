@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm, t
 from threadpoolctl import threadpool_limits
 
 from calibration import ALPHA, GROUPED, NARROW, PEOPLE, conclude
@@ -26,10 +27,14 @@ from trajprobe.analyse.injection import find_strength, plant
 from trajprobe.compare.classical_tests import single_case
 from trajprobe.compare.gain import LEAST_SD
 from trajprobe.probe.folds import assign_folds
-from worlds import FOLDS, Outcome, Studies, World, cross_validate
+from worlds import FOLDS, Outcome, Studies, Tables, TableWorld, World, cross_validate
 
 SIZE = 0.05
 STUDIES = 400
+DRAWS = 40_000  # of initialisations alone
+LUCK = (
+    1.44  # standard deviation of what decides an item beside the ability of the network, in `worlds.Tables`
+)
 WORLDS = [
     (NARROW, 40),
     (NARROW, 200),
@@ -124,6 +129,20 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def misses_without_items(seeds: int, collapsed: float) -> tuple[float, float]:
+    """How often one of `seeds` networks lies outside the prediction interval of the others, and how often below it.
+
+    Accuracies are those of `worlds.Tables` in the limit of many items, with and without collapses.
+    """
+    world = TableWorld("", groups=1, seeds=seeds, collapsed=collapsed)
+    source = Tables(world, None, seed=seeds)
+    accuracies = norm.cdf(source.abilities(DRAWS * seeds).reshape(DRAWS, seeds) / LUCK)
+    own, others = accuracies[:, 0], accuracies[:, 1:]
+    scale = others.std(axis=1, ddof=1) * (1 + 1 / (seeds - 1)) ** 0.5
+    distance, bound = (own - others.mean(axis=1)) / scale, t.ppf(1 - ALPHA / 2, seeds - 2)
+    return float((abs(distance) > bound).mean()), float((distance < -bound).mean())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
@@ -144,6 +163,12 @@ def main() -> None:
                 options.out.write_text(json.dumps(rows, indent=1) + "\n")
                 print(rows[-1], flush=True)
     print(table(rows))
+    for collapsed in (0.0, 0.1):
+        for seeds in (5, 8, 12, 20, 40):
+            missed, below = misses_without_items(seeds, collapsed)
+            print(
+                f"{seeds} initialisations, {collapsed:.0%} collapse: {missed:.1%} missed, {below:.1%} below"
+            )
 
 
 if __name__ == "__main__":

@@ -219,10 +219,10 @@ class Tables:
         if gain is not None:
             # The expected accuracy at every ability, over everything that is drawn, and its inverse.
             spread = (ITEM**2 + OWN**2 + sum(each**2 for each in world.people) + SLOPE**-2) ** 0.5
-            random = norm.cdf(self._abilities(100_000) / spread).mean()
+            random = norm.cdf(self.abilities(100_000) / spread).mean()
             self.ability = float(norm.ppf(random + gain) * spread)
 
-    def _abilities(self, count: int) -> np.ndarray:
+    def abilities(self, count: int) -> np.ndarray:
         world, rng = self.world, self.rng
         return world.level + world.spread * rng.normal(size=count) - (rng.random(count) < world.collapsed)
 
@@ -231,7 +231,7 @@ class Tables:
         weights = np.exp(world.unequal * rng.normal(size=world.groups))
         sizes = np.maximum(1, np.round(world.group * world.groups * weights / weights.sum())).astype(int)
         groups = np.repeat(np.arange(world.groups), sizes)
-        ability = self._abilities(world.seeds + 1)
+        ability = self.abilities(world.seeds + 1)
         if self.ability is not None:
             ability[0] = self.ability
         of_group, of_both = world.people

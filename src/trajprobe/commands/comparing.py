@@ -232,4 +232,7 @@ def _print(paired: PairedPredictions, rungs: Sequence[Rung], confidence: float) 
     best = f"Tied for best are {', '.join(tied)}" if len(tied) > 1 else f"The best is {tied[0]}"
     out.print(f"{counted(len(paired.y), 'item')} held out. {best} ({percent(confidence, None)} confidence).")
     if paired.score not in ("accuracy", "r2"):
-        out.print("Of this score no split halves are kept: the intervals do not cover other training items.")
+        out.print(
+            "Of this score no split halves are kept: the intervals do not cover other training items, and are too "
+            'narrow (docs/statistics.md, "Anything side by side").'
+        )
