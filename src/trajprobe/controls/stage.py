@@ -1,15 +1,13 @@
 """Stage `controls`: trajectories and clips -> data/features/controls.safetensors."""
 
-import numpy as np
-
 from trajprobe.artifacts.clips import open_clips
-from trajprobe.artifacts.features import write_features
+from trajprobe.artifacts.features import create_features
 from trajprobe.artifacts.trajectories import items_digest, read_items, read_trajectories
 from trajprobe.controls.control_features import coordinates, hash_noise, pixels, random_projection
 from trajprobe.core import paths
 from trajprobe.core.progress import progress
 
-CLIPS_AT_ONCE = 256  # in memory
+CLIPS_AT_ONCE = 256  # in memory, with what is made of them
 
 
 def run() -> str:
@@ -30,17 +28,21 @@ def run() -> str:
             one_scale=clips.drawn.get("fit") == "dataset",
             one_clock=clips.drawn.get("time") == "dataset",
         )
-    parts: dict[str, list[np.ndarray]] = {"control/pixels": [], "control/random_projection": []}
-    with progress("controls", total, "clips") as advance:
+    shown = {"control/pixels": pixels, "control/random_projection": random_projection}
+    shapes = {name: rows.shape for name, rows in arrays.items()}
+    shapes |= {name: (total, make(clips[:1]).shape[1]) for name, make in shown.items()}
+    target = paths.features(paths.CONTROLS)
+    with (
+        progress("controls", total, "clips") as advance,
+        create_features(target, shapes, {"items": items}) as put,
+    ):
+        for name, rows in arrays.items():
+            put(name, 0, rows)
         for start in range(0, total, CLIPS_AT_ONCE):
             batch = clips[start : start + CLIPS_AT_ONCE]
-            parts["control/pixels"].append(pixels(batch))
-            parts["control/random_projection"].append(random_projection(batch))
+            for name, make in shown.items():
+                put(name, start, make(batch))
             advance(len(batch))
-    arrays |= {name: np.concatenate(rows) for name, rows in parts.items()}
-    write_features(paths.features(paths.CONTROLS), arrays, {"items": items})
-    widths = ", ".join(
-        f"{name.removeprefix('control/')} ({rows.shape[1]})" for name, rows in sorted(arrays.items())
-    )
+    widths = ", ".join(f"{name.removeprefix('control/')} ({shapes[name][1]})" for name in sorted(shapes))
     without = "" if listed.has_paths else "; no coordinates, as the items are clips without trajectories"
-    return f"{paths.features(paths.CONTROLS)}: {total} items, {widths}{without}"
+    return f"{target}: {total} items, {widths}{without}"
