@@ -2,6 +2,7 @@
 process's lock of what must stay."""
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -117,6 +118,48 @@ def test_a_dvc_lock_that_was_cut_off_is_that_of_git_again(
     assert lock.exists() == committed
     assert not committed or lock.read_text() == whole
     assert not found(project)
+
+
+def test_a_damaged_object_of_the_cache_is_removed_and_made_again(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """DVC believes it as it is read-only, and neither `checkout` nor `repro` makes it good."""
+    (project / "dvc.yaml").write_text(
+        "stages:\n  make:\n    cmd: mkdir -p many && echo one > one.txt && echo two > many/two.txt\n"
+        "    outs: [one.txt, many]\n"
+    )
+    (project / ".dvc/config").write_text("[core]\n    no_scm = True\n    analytics = false\n")
+    assert dvc("repro").returncode == 0
+    damaged = []
+    for text in ("one\n", "two\n"):
+        digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+        path = project / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+        path.chmod(0o644)
+        path.write_text("bad\n")
+        path.chmod(0o444)
+        damaged.append(str(path.relative_to(project)))
+    for name in ("one.txt", "many/two.txt"):
+        (project / name).unlink()
+    dvc("checkout", "--force")
+    assert dvc("repro").returncode == 0
+    assert (project / "one.txt").read_text() == "bad\n"
+    assert sorted(found(project)) == sorted(damaged)
+    doctor.run(fix=True)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "damaged copy of one.txt in DVC's cache" in printed
+    assert "damaged copy of many/two.txt in DVC's cache" in printed
+    assert dvc("repro").returncode == 0
+    assert (project / "one.txt").read_text() == "one\n"
+    assert (project / "many/two.txt").read_text() == "two\n"
+    assert found(project) == {}
+
+
+def test_a_lock_that_leads_out_of_the_cache_removes_nothing(project: Path) -> None:
+    (project / "precious").write_text("mine")
+    outs = "[{path: one.txt, md5: ../../../../precious}, {path: many, md5: 7}]"
+    (project / "dvc.lock").write_text(f"schema: '2.0'\nstages: {{make: {{outs: {outs}}}}}\n")
+    assert found(project) == {}
+    assert (project / "precious").exists()
 
 
 def test_a_dvc_that_starts_meanwhile_keeps_its_file(project: Path) -> None:

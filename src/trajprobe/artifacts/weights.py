@@ -70,7 +70,8 @@ def load_record(card: EncoderCard) -> tuple[dict[str, Any], str]:
         if expected != found:
             raise UserError(
                 f"{folder / name}: is not what was fetched: expected {_shown(expected)}, found {_shown(found)}; run "
-                f"`dvc checkout --force {folder}` or `dvc repro fetch@{card.name}`"
+                f"`dvc checkout --force {folder}` or `dvc repro fetch@{card.name}`; if it stays so, its copy in DVC's "
+                "cache is damaged: run `trajprobe doctor --fix` before"
             )
     seen = first_seen(card, record)
     return record if seen is None else {**record, "first_seen": seen}, folder_digest(digests)

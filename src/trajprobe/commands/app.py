@@ -267,7 +267,8 @@ def doctor(
 ) -> None:
     """Where this runs, which remotes answer, and what killed processes left: stale locks, half-written outputs.
 
-    Says what is safe to remove. Ends with 1 if anything is left over.
+    Outputs in DVC's cache are read and held against dvc.lock. Says what is safe to remove. Ends with 1 if anything is
+    left over.
     """
     from trajprobe.commands import doctor as command
 

@@ -5,6 +5,7 @@ dies. So whatever can be locked is left over. Only DVC's `core.hardlink_lock` is
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -22,6 +23,7 @@ import yaml
 from trajprobe.core.files import atomic
 
 SCRATCH = re.compile(r"\..+\.part")  # of core/files.atomic
+DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")  # of DVC
 NOT_OURS = {".git", ".venv", ".dvc", "node_modules"}
 LOCKS = Path("/proc/locks")  # of Linux
 
@@ -46,6 +48,7 @@ def find_leftovers(project: Path, dvc: Path | None) -> list[Leftover]:
     found = [*_scratch_folders(project), *_unfinished(project)]
     if dvc is not None:
         found += [*_dvc_locks(dvc / "tmp"), *_study_copy(dvc / "tmp"), *_cut_off_lock(project, dvc / "tmp")]
+        found += _damaged_objects(project, dvc)
     return found
 
 
@@ -100,6 +103,44 @@ def _cut_off_lock(project: Path, folder: Path) -> Iterator[Leftover]:
         what = "cut off, so that DVC fails with `validation failed`; the committed one takes its place"
         holder = holder_of(folder / "lock") or holder_of(folder / "rwlock.lock")
         yield Leftover(path, what, holder, partial(_restore, path))
+
+
+def _damaged_objects(project: Path, dvc: Path) -> Iterator[Leftover]:
+    """Files in DVC's cache that dvc.lock names, and that have another content: DVC believes all that is read-only.
+
+    Once one is gone, DVC notices that it is missing, which it does not of a damaged output beside it.
+    """
+    try:
+        stages = yaml.safe_load((project / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+        outs = {str(out["md5"]): out["path"] for stage in stages.values() for out in stage.get("outs", [])}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError, AttributeError):
+        return  # none, or cut off
+    holder = holder_of(dvc / "tmp/lock") or holder_of(dvc / "tmp/rwlock.lock")
+    what = "damaged copy of {} in DVC's cache; once it is removed, `dvc pull` or `dvc repro` brings it again"
+    for digest, output in outs.items():
+        path = _object(dvc, digest)
+        whole = _has_digest(path, digest)
+        if not whole:
+            yield Leftover(path, what.format(output), holder, partial(_remove, path))
+        elif DIGEST.fullmatch(digest) and digest.endswith(".dir") and path.is_file():
+            for file in json.loads(path.read_text(encoding="utf-8")):
+                part = _object(dvc, file["md5"])
+                if not _has_digest(part, file["md5"]):
+                    named = f"{output}/{file['relpath']}"
+                    yield Leftover(part, what.format(named), holder, partial(_remove, part))
+
+
+def _object(dvc: Path, digest: str) -> Path:
+    return dvc / "cache/files/md5" / digest[:2] / digest[2:]
+
+
+def _has_digest(path: Path, digest: str) -> bool:
+    """Also of an object that is not here: DVC sees that by itself. A name that is no digest is none of DVC's."""
+    if not DIGEST.fullmatch(digest) or not path.is_file():
+        return True
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    return found == digest.removesuffix(".dir")
 
 
 def _study_copy(folder: Path) -> Iterator[Leftover]:
