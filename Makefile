@@ -3,7 +3,7 @@
 # make lint   lint and types alone
 # make coverage   the tests again, and the lines that none of them runs (half as slow again)
 # make audit      known vulnerabilities of the pins (asks the package index; one that it cannot tell about is a failure)
-# make bench      how fast it is, beside what else there is: benchmarks/RESULTS.md   (a quarter of an hour on 2 idle cores)
+# make bench      how fast it is, beside what else there is: benchmarks/RESULTS.md   (twenty minutes on 2 idle cores)
 PYTHON ?= python3
 VENV := .venv
 PYTEST := pytest -q -n 2 --dist worksteal -m "not slow"
@@ -23,6 +23,7 @@ coverage: install
 	$(PYTEST) --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 bench: install
+	dvc repro -q
 	python benchmarks/results.py
 
 lint: install

@@ -41,6 +41,7 @@ def fold_of(items: int, folds: int) -> np.ndarray:
 
 def measured(rows: np.ndarray, y: np.ndarray, results: SimpleQueue) -> None:
     """Seconds of a fit in an outer fold and of a half, and the memory in bytes that this process adds at its peak."""
+    keep_freed_memory()  # as the command line does; earlier it would count the memory of `features` to the peak before
     items = len(y)
     train = fold_of(items, FOLDS) > 0
     inner = splits_of(fold_of(int(train.sum()), INNER), INNER)
@@ -84,5 +85,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    keep_freed_memory()  # as the command line does
     main()
