@@ -11,7 +11,7 @@ ROW = ExperimentRow("one", 90, 0.75, 0.5, Interval(0.25, 0.125, 0.375), 0.25, "h
 
 def test_accuracy_is_in_points_and_r2_is_not() -> None:
     def page(*rows: ExperimentRow) -> str:
-        return render_study("s", "Why?", rows, [], {}, "", 0.02)
+        return render_study("s", "Why?", rows, [], {}, "", 0.02).replace("\N{NO-BREAK SPACE}", " ")
 
     classes, numbers = page(ROW), page(replace(ROW, scale=R2))
     for said in ("75.0 %", "+25.0", "12.5 to 37.5", "±25.0"):

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from small_project import command, set_params
-from trajprobe.commands.verify import LOCK, _is_the_one, _outputs
+from trajprobe.commands.verify import _is_the_one, _outputs
+from trajprobe.core import paths
 
 
 def test_hashes_are_those_of_dvc(reproduced: Path) -> None:
-    outputs = _outputs(reproduced / LOCK)
+    outputs = _outputs(reproduced / paths.LOCK)
     assert any(digest.endswith(".dir") for digest in outputs.values())
     for (_, path), digest in outputs.items():
         assert _is_the_one(reproduced / path, digest), path

@@ -20,7 +20,7 @@ from trajprobe.core import paths
 CLOSE = {"features": 1e-3, "trajectories": 1e-6, "probabilities": 0.05, "metrics": 0.02, "pixels": 1.0}
 CLOSE_PREDICTIONS = 0.02  # fraction that may change
 # Of costs: the seconds, where they were measured, and the digest of the predictions, which are an output of their own.
-MEASURED = ("training_seconds", "inference_seconds", "device", "predictions")
+MEASURED = ("training_seconds", "inference_seconds", "seconds", "device", "predictions")
 
 
 @dataclass(frozen=True)
