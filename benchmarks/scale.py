@@ -1,6 +1,6 @@
 """Does a study grow with its items as it should? Time and memory of every stage at several sizes.
 
-    python benchmarks/scale.py                         # 1,000, 4,000 and 10,000 items: half an hour on two cores
+    python benchmarks/scale.py                     # 1,000, 4,000 and 10,000 items: a quarter of an hour on two cores
     python benchmarks/scale.py --items 200 400 800
 
 Studies of drawn paths with the embedded encoder, one random initialisation, one repeat of the folds and two pairs of
