@@ -23,9 +23,8 @@ from trajprobe.core.schema import (
     nearest,
 )
 
-LARGEST = (
-    65_536  # number in `architecture`: a network of more channels or layers is none that anybody trained
-)
+# Number in `architecture`: a network of more channels or layers is none that anybody trained.
+LARGEST = 65_536
 MOST_PIXELS = 4096  # on a side
 
 

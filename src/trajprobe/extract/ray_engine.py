@@ -7,6 +7,8 @@ other machines must have under the same path. On a core a worker has one thread.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import torch
+
 from trajprobe.core.progress import Advance
 from trajprobe.core.ray_map import Kind, ray_map
 from trajprobe.extract.extraction import EncoderArm, ExtractSettings, build_encoder, encode
@@ -26,18 +28,12 @@ class UnitEncoder:
         arm = self.arms[unit.arm]
         if unit.arm != self.index:
             self.encoder = None  # before the next one is built: two may not fit
-            _one_thread(self.settings)
+            if self.settings.device.type == "cpu":
+                torch.set_num_threads(1)
             self.encoder, self.index = build_encoder(arm, self.settings.layers), unit.arm
         assert unit.clips is not None  # the caller knows the arrays of stored units
         own = unit.clips.copy()  # Ray's are shared and cannot be written to, of which torch warns
         return encode(self.encoder, own, self.settings, arm.name, lambda amount=1, note="": None)
-
-
-def _one_thread(settings: ExtractSettings) -> None:
-    import torch
-
-    if settings.device.type == "cpu":
-        torch.set_num_threads(1)
 
 
 def encode_on_ray(
