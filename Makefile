@@ -1,5 +1,5 @@
 # make run    install what is missing, run the pipeline, show its answer   (about 2 minutes on 2 cores)
-# make test   lint, types and the offline tests                            (about 7 minutes on 2 cores)
+# make test   lint, types and the offline tests                            (about 10 minutes on 2 cores)
 # make lint   lint and types alone
 # make coverage   the tests again, and the lines that none of them runs (half as slow again)
 # make audit      known vulnerabilities of the pins (asks the package index; one that it cannot tell about is a failure)
