@@ -96,14 +96,14 @@ ROPE, ALPHA = 0.02, 0.05
 def conclude(outcome: Outcome, score: str = "accuracy") -> dict[str, float]:
     """What trajprobe concludes from one study, and two simpler intervals for comparison.
 
-    score: of another than accuracy there are no split halves and no least standard error.
+    score: another than accuracy has no least standard error.
     """
     varying = VARYING_DIFFERENCE if score == "accuracy" else 0.0
     table = outcome.accuracy[0] - outcome.accuracy[1:]
     scores, values, groups = group_scores(table, outcome.groups), table.mean(axis=0), outcome.groups
     accuracies = outcome.accuracy.mean(axis=1).tolist()
     halves = outcome.halves[0] - outcome.halves[1:].mean(axis=0)
-    found = two_way_mean(scores, halves if score == "accuracy" else None)
+    found = two_way_mean(scores, halves)
     estimate = replace(found, error=max(found.error, minimum_error(values, groups, varying)))
     low, high, p_value = interval(estimate, 1 - ALPHA)
     equal = replace(estimate, error=equality_error(estimate.error, values, groups))
@@ -112,7 +112,6 @@ def conclude(outcome: Outcome, score: str = "accuracy") -> dict[str, float]:
     assert draw is not None
     naive = two_way_mean(scores)
     naive = replace(naive, error=max(naive.error, minimum_error(values, groups, varying)))
-    with_low, with_high, _ = interval(two_way_mean(scores, halves), 1 - ALPHA)
     return {
         "gain": found.mean,
         "low": low,
@@ -120,8 +119,6 @@ def conclude(outcome: Outcome, score: str = "accuracy") -> dict[str, float]:
         "p_value": p_value,
         "p_draw": draw.p_value,
         "equality_bound": max(-equal_low, equal_high),
-        "with_halves_low": with_low,
-        "with_halves_high": with_high,
         "naive_p": interval(naive, 1 - ALPHA)[2],
         "group_t_p": float(ttest_1samp(scores.mean(axis=0), 0).pvalue),
         "random": float(np.mean(accuracies[1:])),
@@ -155,9 +152,6 @@ def judge(world: World | TableWorld, n: int, gain: float | None, studies: int) -
         "seeds_sd": float(found["sd"].mean()),
         "significant": float(np.mean(found["p_value"] < ALPHA)),
         "coverage": float(np.mean((found["low"] <= true) & (true <= found["high"]))),
-        "coverage_with_halves": float(
-            np.mean((found["with_halves_low"] <= true) & (true <= found["with_halves_high"]))
-        ),
         "draw_significant": float(np.mean(found["p_draw"] < ALPHA)),
         "wrong_verdict": float(np.mean(both)),
         "helps": float(np.mean(both & (found["gain"] > 0))),
@@ -235,15 +229,14 @@ def table(rows: list[dict[str, Any]]) -> str:
             )
     lines += [
         "",
-        "| items | world | true gain | studies | p < 0.05 | coverage | coverage with split halves | t over groups | "
-        "width |",
+        "| items | world | true gain | studies | p < 0.05 | coverage | without training part | t over groups | width |",
         "| --- " * 9 + "|",
     ]
     for row in rows:
         if row["world"] in brier:
             lines.append(
                 f"| {row['items']} | {row['world']} | {row['true']:.3f} | {row['studies']:,} | "
-                f"{often(row, 'significant')} | {often(row, 'coverage')} | {often(row, 'coverage_with_halves')} | "
+                f"{often(row, 'significant')} | {often(row, 'coverage')} | {often(row, 'naive_significant')} | "
                 f"{often(row, 'group_t_significant')} | {row['width']:.3f} |"
             )
     return "\n".join(lines)

@@ -42,7 +42,7 @@ def predictions(path: Path) -> None:
             predicted=RNG.integers(0, 2, shape),
             l2=np.full(shape, 0.1),
             probability=RNG.random((*shape, 2)).astype(np.float32),
-            split_half_hits=RNG.integers(0, 4, (3, 2, 2)),
+            split_half_scores={"accuracy": RNG.integers(0, 4, (3, 2, 2))},
         )
         for arm, init in (("pretrained", 0), ("random", 0), ("random", 1))
     ]

@@ -27,7 +27,7 @@ def make_arm(
         np.where(correct, Y, (Y + 1) % 3),
         np.resize(l2, fold.shape),
         np.full((*fold.shape, 3), 1 / 3, np.float32),
-        rng.integers(0, HALF_COUNTS + 1, HALF_COUNTS.shape),
+        {"accuracy": rng.integers(0, HALF_COUNTS + 1, HALF_COUNTS.shape)},
     )
 
 

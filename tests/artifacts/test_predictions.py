@@ -3,15 +3,20 @@
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from sklearn.metrics import accuracy_score, brier_score_loss
 
 from trajprobe.artifacts.predictions import (
+    CLASS_SCORES,
     Arm,
     ArmPredictions,
     Predictions,
+    class_sums,
+    item_scores,
     read_predictions,
     write_predictions,
 )
 from trajprobe.core.errors import UserError
+from trajprobe.core.parquet_file import read_parquet_metadata
 
 
 def simulate(arm, repeats, n, n_classes, seed=0):
@@ -23,7 +28,10 @@ def simulate(arm, repeats, n, n_classes, seed=0):
         predicted=probability.argmax(axis=2),
         l2=rng.choice([0.1, 1.0], (repeats, n)),
         probability=probability,
-        split_half_hits=rng.integers(0, 3, (4, 2, n_classes)),
+        split_half_scores={
+            "accuracy": rng.integers(0, 3, (4, 2, n_classes)),
+            "brier": 3 * rng.random((4, 2, n_classes)),
+        },
     )
 
 
@@ -59,8 +67,43 @@ def test_what_is_written_is_read_back(predictions, tmp_path):
     assert np.array_equal(back.split_half_counts, predictions.split_half_counts)
     for one, other in zip(predictions.arms, back.arms, strict=True):
         assert one.arm == other.arm
-        for name in ("fold", "predicted", "l2", "probability", "split_half_hits"):
+        for name in ("fold", "predicted", "l2", "probability"):
             assert np.array_equal(getattr(one, name), getattr(other, name)), name
+        assert list(one.split_half_scores) == list(other.split_half_scores)
+        assert np.array_equal(one.split_half_scores["accuracy"], other.split_half_scores["accuracy"])
+        for score, sums in one.split_half_scores.items():
+            assert np.abs(sums - other.split_half_scores[score]).max() <= 5e-7
+
+
+def test_scores_of_items_are_those_of_scikit_learn_and_are_added_up_by_class():
+    probability = np.random.default_rng(0).dirichlet(np.ones(3), 50)
+    y = np.arange(50) % 2  # the third class has no item
+    sums = class_sums(probability, y)
+    assert sums.shape == (3, 3)
+    for score, by_class in zip(CLASS_SCORES, sums, strict=True):
+        for code in range(3):
+            own = item_scores(score, probability[y == code], y[y == code])
+            assert by_class[code] == pytest.approx(own.sum())
+    hits, brier, p_true = (item_scores(score, probability, y) for score in ("accuracy", "brier", "p_true"))
+    assert hits.mean() == accuracy_score(y, probability.argmax(axis=1))
+    loss = brier_score_loss(y, probability, labels=[0, 1, 2])  # not halved for three classes
+    assert brier.mean() == pytest.approx(1 - loss / 2)
+    assert p_true.tolist() == [row[code] for row, code in zip(probability, y, strict=True)]
+
+
+def test_a_file_of_an_earlier_layout_is_refused(predictions, tmp_path, monkeypatch):
+    path = tmp_path / "p.parquet"
+
+    def earlier(*arguments):
+        schema, metadata = read_parquet_metadata(*arguments)
+        return schema, {key: value for key, value in metadata.items() if key != "split_half_scores"}
+
+    write_predictions(path, predictions)
+    monkeypatch.setattr("trajprobe.artifacts.predictions.read_parquet_metadata", earlier)
+    with pytest.raises(
+        UserError, match=r"p\.parquet: was not written by this version of trajprobe; run `dvc "
+    ):
+        read_predictions(path)
 
 
 def test_rows_name_what_was_predicted(predictions, tmp_path):

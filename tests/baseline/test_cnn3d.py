@@ -99,7 +99,9 @@ def test_a_killed_stage_trains_only_what_is_missing(monkeypatch: pytest.MonkeyPa
     # Maps of 5 frames of 8, 4, 2, 1 pixels, the last two of 3 and 2 frames, from neighbourhoods of 27; two classes.
     layers = (5 * 8**2 * 3 * 8, 5 * 4**2 * 8 * 16, 3 * 2**2 * 16 * 32, 2 * 1**2 * 32 * 64)
     assert found.features["multiply_adds"] == 27 * sum(layers) + 64 * 2
-    assert np.array_equal(found.arms[0].split_half_hits, found.arms[1].split_half_hits)
+    assert np.array_equal(
+        found.arms[0].split_half_scores["accuracy"], found.arms[1].split_half_scores["accuracy"]
+    )
     assert not np.array_equal(found.arms[0].probability, found.arms[1].probability)
     assert np.array_equal(found.y, y)
     finished = sorted(Path("cache/trainings").rglob("*.shard"))

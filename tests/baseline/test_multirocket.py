@@ -84,13 +84,13 @@ def test_the_stage_keeps_finished_trainings(tmp_path: Path, monkeypatch: pytest.
     written = paths.predictions("multirocket").read_bytes()
     found = read_predictions(paths.predictions("multirocket"))
     assert (found.arms[0].predicted == y).mean() > 0.9
-    assert found.arms[0].split_half_hits.shape == (2, 2, 2)
+    assert found.arms[0].split_half_scores["accuracy"].shape == (2, 2, 2)
 
     def refuse(*arguments: object) -> None:
         raise AssertionError("trained again")
 
     monkeypatch.setattr("trajprobe.baseline.multirocket.MultiRocketProbe.fit", refuse)
-    monkeypatch.setattr("trajprobe.baseline.multirocket.MultiRocketProbe.hits_in_half", refuse)
+    monkeypatch.setattr("trajprobe.baseline.multirocket.MultiRocketProbe.half_scores", refuse)
     run("baseline", params, "multirocket", workers=1)
     assert paths.predictions("multirocket").read_bytes() == written
 

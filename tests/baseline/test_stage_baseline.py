@@ -64,8 +64,8 @@ def test_predictions_are_of_the_folds_and_halves_of_the_probe(name: str) -> None
     assert arm.probability.sum(axis=2) == pytest.approx(1, abs=1e-5)
     assert np.array_equal(arm.predicted, arm.probability.argmax(axis=2))
     assert np.array_equal(found.split_half_counts, split_half_counts(y, 2, pairs))
-    assert (arm.split_half_hits <= found.split_half_counts).all()
-    assert arm.split_half_hits.sum() > 0
+    assert (arm.split_half_scores["accuracy"] <= found.split_half_counts).all()
+    assert arm.split_half_scores["accuracy"].sum() > 0
 
 
 @pytest.mark.parametrize("name", ["kinematics", "dtw"])

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 from made_study import make_study
 from trajprobe import cli
 from trajprobe.artifacts.metrics import LADDER_COLUMNS, read_table
-from trajprobe.artifacts.predictions import read_predictions
+from trajprobe.artifacts.predictions import read_predictions, write_predictions
 from trajprobe.commands import comparing
 from trajprobe.commands.revisions import WORKSPACE, Revision
 from trajprobe.core import paths
@@ -93,8 +94,14 @@ def test_probabilities_can_be_compared_instead(study: Path, capsys: pytest.Captu
     means = [np.mean([repeat[truth].mean() for repeat in arm.probability]) for arm in predictions.arms]
     assert ours["p_true"] == pytest.approx(means[0], abs=1e-5)
     assert theirs["difference"] == pytest.approx(np.mean(means[1:]) - means[0], abs=1e-5)
+    said_of_halves = "intervals without them do not cover other training items"
     comparing.run(["tiny", "tiny/random"], 0.95, "table", "brier")
-    assert "the intervals do not cover other training items" in capsys.readouterr().out
+    assert said_of_halves in " ".join(capsys.readouterr().out.split())
+    counts = np.full((3, 2, 2), 10)
+    arms = [replace(arm, split_half_scores={"brier": counts * 0.8}) for arm in predictions.arms]
+    write_predictions(paths.predictions("tiny"), replace(predictions, arms=arms, split_half_counts=counts))
+    comparing.run(["tiny", "tiny/random"], 0.95, "table", "brier")
+    assert said_of_halves not in " ".join(capsys.readouterr().out.split())
 
 
 def test_forms_belong_to_names(study: Path) -> None:

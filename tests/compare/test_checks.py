@@ -25,7 +25,9 @@ def test_chance_is_that_of_the_most_frequent_class_and_leakage_is_measured_again
     refuse_leakage(make_pairs())  # without the control nothing is known
     refuse_leakage(make_pairs(hash_noise=0.5))  # above a third, at chance
     leaking = make_pairs(hash_noise=1.0)
-    certain = replace(leaking.controls["hash_noise"], split_half_hits=HALF_COUNTS)  # right in every half, too
+    certain = replace(
+        leaking.controls["hash_noise"], split_half_scores={"accuracy": HALF_COUNTS}
+    )  # right in every half, too
     leaking.controls["hash_noise"] = certain
     with pytest.raises(UserError, match=r"leakage: the control hash_noise reaches .* expected chance"):
         refuse_leakage(leaking)
@@ -34,9 +36,12 @@ def test_chance_is_that_of_the_most_frequent_class_and_leakage_is_measured_again
 def test_an_arm_is_above_noise_or_it_is_not() -> None:
     given, rng = make_pairs(hash_noise=0.45), np.random.default_rng(9)
     good, luck = (
-        replace(make_arm(rng, "pretrained", 0, level), split_half_hits=HALF_COUNTS) for level in (1.0, 0.5)
+        replace(make_arm(rng, "pretrained", 0, level), split_half_scores={"accuracy": HALF_COUNTS})
+        for level in (1.0, 0.5)
     )
-    given.controls["hash_noise"] = replace(given.controls["hash_noise"], split_half_hits=HALF_COUNTS)
+    given.controls["hash_noise"] = replace(
+        given.controls["hash_noise"], split_half_scores={"accuracy": HALF_COUNTS}
+    )
     assert above_noise(given, [good])
     assert not above_noise(given, [luck])
     without = replace(given, controls={})  # against chance, without that control

@@ -39,7 +39,7 @@ def make_pairs(
         fold = np.zeros((repeats, count), int)
         hits = rng.integers(0, 13, (splits, 2, 4))
         place = Arm("e", arm, init, "mid", "mean")
-        return ArmPredictions(place, fold, predicted, np.ones(fold.shape), probability, hits)
+        return ArmPredictions(place, fold, predicted, np.ones(fold.shape), probability, {"accuracy": hits})
 
     level = np.array(levels)[y]
     random = [make_arm("random", init, level / 2 + rng.normal(0, 0.05)) for init in range(seeds)]
@@ -64,8 +64,8 @@ def test_the_interval_is_that_of_the_analysis_of_variance(confidence: float, spl
         own = given.y == index
         ours = (contrast.pretrained.predicted == index)[:, own].mean(axis=0)
         table = np.stack([ours - (arm.predicted == index)[:, own].mean(axis=0) for arm in contrast.random])
-        random_hits = np.mean([arm.split_half_hits for arm in contrast.random], axis=0)
-        halves = (contrast.pretrained.split_half_hits - random_hits)[:, :, index] / 12
+        random_hits = np.mean([arm.split_half_scores["accuracy"] for arm in contrast.random], axis=0)
+        halves = (contrast.pretrained.split_half_scores["accuracy"] - random_hits)[:, :, index] / 12
         mean, half, p_value = anova(table, [tuple(pair) for pair in halves], confidence)
         assert row["items"] == own.sum() == 30
         assert row["gain"] == pytest.approx(mean)

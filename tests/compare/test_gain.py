@@ -9,9 +9,10 @@ import pytest
 from scipy.stats import t, ttest_ind
 
 from by_hand import anova
-from made_pairs import REPEATS, SEEDS, SPLITS, Y, make_pairs
+from made_pairs import HALF_COUNTS, REPEATS, SEEDS, SPLITS, Y, make_pairs
+from trajprobe.artifacts.predictions import Score
 from trajprobe.compare.gain import estimate_gain
-from trajprobe.compare.paired_predictions import Contrast, Score
+from trajprobe.compare.paired_predictions import Contrast
 from trajprobe.compare.random_effects import (
     VARYING_DIFFERENCE,
     equality_error,
@@ -41,8 +42,11 @@ def test_a_gain_and_its_interval_count_groups_seeds_and_halves(seed: int) -> Non
     for split in range(SPLITS):
         pair = []
         for half in (0, 1):
-            ours = contrast.pretrained.split_half_hits[split, half].sum() / 30
-            random = sum(arm.split_half_hits[split, half].sum() / 30 for arm in contrast.random) / SEEDS
+            ours = contrast.pretrained.split_half_scores["accuracy"][split, half].sum() / 30
+            random = (
+                sum(arm.split_half_scores["accuracy"][split, half].sum() / 30 for arm in contrast.random)
+                / SEEDS
+            )
             pair.append(ours - random)
         halves.append((pair[0], pair[1]))
     mean, half_width, p_value = anova(by_group(contrast), halves, CONFIDENCE)
@@ -52,8 +56,8 @@ def test_a_gain_and_its_interval_count_groups_seeds_and_halves(seed: int) -> Non
 
     none = np.zeros((0, 2, 3), int)
     unsplit = Contrast(
-        replace(contrast.pretrained, split_half_hits=none),
-        [replace(arm, split_half_hits=none) for arm in contrast.random],
+        replace(contrast.pretrained, split_half_scores={"accuracy": none}),
+        [replace(arm, split_half_scores={"accuracy": none}) for arm in contrast.random],
     )
     alone = estimate_gain(replace(given, split_half_counts=none), unsplit, CONFIDENCE, 2)
     assert not alone.covers_training
@@ -88,7 +92,7 @@ def test_several_comparisons_raise_the_detectable_gain() -> None:
 def test_any_two_arms_can_be_compared_also_without_split_halves() -> None:
     given = make_pairs(pixels=0.6)
     (contrast,) = given.contrasts["e"]
-    pixels = replace(given.controls["pixels"], split_half_hits=np.zeros((0, 2, 3), int))
+    pixels = replace(given.controls["pixels"], split_half_scores={"accuracy": np.zeros((0, 2, 3), int)})
     found = given.difference([contrast.pretrained], [pixels])
     ours, theirs = (np.mean(arm.predicted == Y, axis=0) for arm in (contrast.pretrained, pixels))
     by_hand = np.array([np.mean((ours - theirs)[2 * g : 2 * g + 2]) for g in range(30)])
@@ -98,23 +102,35 @@ def test_any_two_arms_can_be_compared_also_without_split_halves() -> None:
 
 
 @pytest.mark.parametrize("score", ["brier", "p_true"])
-def test_a_difference_of_probabilities_is_that_of_items_and_leaves_split_halves_out(score: Score) -> None:
+def test_a_difference_of_probabilities_is_that_of_items_and_of_their_own_split_halves(score: Score) -> None:
     rng, given = np.random.default_rng(2), make_pairs()
     (contrast,) = given.contrasts["e"]
     arms = [
-        replace(arm, probability=rng.dirichlet(np.ones(3), (REPEATS, 60)).astype(np.float32))
+        replace(
+            arm,
+            probability=rng.dirichlet(np.ones(3), (REPEATS, 60)).astype(np.float32),
+            split_half_scores={
+                **arm.split_half_scores,
+                score: rng.uniform(0, 1, HALF_COUNTS.shape) * HALF_COUNTS,
+            },
+        )
         for arm in (contrast.pretrained, *contrast.random)
     ]
-    found = replace(given, score=score).difference(arms[:1], arms[1:])
+    scored = replace(given, score=score)
     by_item = np.zeros((1 + SEEDS, 60))
     for (number, arm), item, repeat in product(enumerate(arms), range(60), range(REPEATS)):
         p = arm.probability[repeat, item].astype(float)
         loss = sum((p[k] - (k == Y[item])) ** 2 for k in range(3)) / 2
         by_item[number, item] += (1 - loss if score == "brier" else p[Y[item]]) / REPEATS
     table = (by_item[0] - by_item[1:]).reshape(SEEDS, 30, 2).mean(axis=2)
-    mean, half_width, p_value = anova(table, [], 0.9)
-    low, high, p = interval(found, 0.9)
-    assert (found.mean, high - low, p) == pytest.approx((mean, 2 * half_width, p_value))
+    of_arms = np.array([arm.split_half_scores[score].sum(axis=2) / 30 for arm in arms])
+    halves = of_arms[0] - of_arms[1:].mean(axis=0)
+    without = [replace(arm, split_half_scores={}) for arm in arms]
+    for given_arms, expected in ((arms, [tuple(pair) for pair in halves]), (without, [])):
+        found = scored.difference(given_arms[:1], given_arms[1:])
+        mean, half_width, p_value = anova(table, expected, 0.9)
+        low, high, p = interval(found, 0.9)
+        assert (found.mean, high - low, p) == pytest.approx((mean, 2 * half_width, p_value))
 
 
 @pytest.mark.parametrize("groups", [60, 200, 400, 1000])

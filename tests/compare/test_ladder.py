@@ -29,7 +29,7 @@ def made(**levels: float) -> PairedPredictions:
 
 
 def bare(arm: ArmPredictions) -> ArmPredictions:
-    return replace(arm, split_half_hits=arm.split_half_hits[:0])
+    return replace(arm, split_half_scores={"accuracy": arm.split_half_scores["accuracy"][:0]})
 
 
 def test_the_random_arms_differ_from_the_headline_by_minus_the_gain() -> None:
@@ -164,7 +164,9 @@ def test_a_rung_with_seeds_and_fewer_halves_is_compared_with_several_seeds() -> 
     rng = np.random.default_rng(3)
     paired = make_pairs()
     short = [make_arm(rng, "baseline", seed, level) for seed, level in enumerate((0.3, 0.6, 0.9))]
-    short = [replace(arm, split_half_hits=arm.split_half_hits[:2]) for arm in short]
+    short = [
+        replace(arm, split_half_scores={"accuracy": arm.split_half_scores["accuracy"][:2]}) for arm in short
+    ]
     random = paired.contrasts["e"][0].random
     both = paired.difference(short, random)
     mean = np.mean([paired.correct(arm).mean() for arm in short]) - np.mean(

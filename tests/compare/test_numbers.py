@@ -35,7 +35,7 @@ def arm_of(
         predicted,
         np.full(predicted.shape, 0.1),
         np.zeros((*predicted.shape, 0), np.float32),
-        np.zeros((0, 2, 1)),
+        {"r2": np.zeros((0, 2, 1))},
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from trajprobe.artifacts.features import FeatureFile
 from trajprobe.artifacts.trajectories import Items, items_digest
 from trajprobe.params import load_params
 from trajprobe.probe import stage
-from trajprobe.probe.held_out import make_split_halves, split_half_counts, split_half_hits
+from trajprobe.probe.held_out import make_split_halves, split_half_counts, split_half_scores
 from trajprobe.probe.logistic import predict_folds
 
 
@@ -89,7 +90,13 @@ def test_a_published_split_is_halved_part_by_part():
     assert divide(y, splits=splits, split="folds")[0][0].items[-1] < 60
 
 
-def test_hits_are_those_of_probes_fitted_on_that_half():
+def accuracies(arms, y, n_classes, pairs, workers=1, advance=lambda: None):
+    """(A, B, 2, K)"""
+    scores = split_half_scores(arms, y, n_classes, pairs, workers=workers, advance=advance)
+    return np.array([own["accuracy"] for own in scores])
+
+
+def test_scores_are_those_of_probes_fitted_on_that_half():
     rng = np.random.default_rng(0)
     y = rng.permutation(np.arange(60) % 3)
     arms = [
@@ -97,23 +104,29 @@ def test_hits_are_those_of_probes_fitted_on_that_half():
         (rng.normal(size=(60, 4)), 1.0),
     ]
     pairs, ticks = divide(y), []
-    hits = split_half_hits(arms, y, 3, pairs, workers=2, advance=lambda: ticks.append(1))
-    assert hits.shape == (2, 3, 2, 3)
+    scores = split_half_scores(arms, y, 3, pairs, workers=2, advance=lambda: ticks.append(1))
+    assert [list(own) for own in scores] == [["accuracy", "brier", "p_true"]] * 2
+    assert all(sums.shape == (3, 2, 3) for own in scores for sums in own.values())
     assert len(ticks) == 2 * 3 * 2
     counts = split_half_counts(y, 3, pairs)
     assert (counts.sum(axis=(1, 2)) == 60).all()
-    assert (hits <= counts).all()
+    assert all((sums <= counts).all() for own in scores for sums in own.values())
     half = pairs[1][0]
     for arm, (rows, l2) in enumerate(arms):
         own = y[half.items]
         predicted = predict_folds(rows[half.items], own, 3, half.folds, l2)
-        counted = np.zeros(3, int)
-        for items, named in zip([test for _, test in half.folds], predicted, strict=True):
-            for item, name in zip(items, named, strict=True):
-                counted[name] += own[item] == name
-        assert np.array_equal(hits[arm, 1, 0], counted)
-    alone = split_half_hits(arms, y, 3, pairs, workers=1, advance=lambda: None)
-    assert np.array_equal(alone, hits)
+        expected = {score: np.zeros(3) for score in scores[arm]}
+        for items, probabilities in zip([test for _, test in half.folds], predicted, strict=True):
+            for item, p in zip(items, probabilities, strict=True):
+                true = own[item]
+                expected["accuracy"][true] += p[true] == max(p)
+                expected["brier"][true] += 1 - sum((p[k] - (k == true)) ** 2 for k in range(3)) / 2
+                expected["p_true"][true] += p[true]
+        for score, sums in expected.items():
+            assert scores[arm][score][1, 0] == pytest.approx(sums, rel=1e-12), score
+    alone = split_half_scores(arms, y, 3, pairs, workers=1, advance=lambda: None)
+    for one, other in zip(scores, alone, strict=True):
+        assert all(np.array_equal(one[score], other[score]) for score in one)
 
 
 def test_each_arm_is_probed_with_its_own_penalty():
@@ -122,7 +135,7 @@ def test_each_arm_is_probed_with_its_own_penalty():
     rows = np.where(y == 1, 3.0, -3.0)[:, None] + np.random.default_rng(0).normal(size=(60, 2))
     pairs = divide(y)
     arms = [(rows, l2) for l2 in (1e4, 1e-3)]
-    strong, weak = split_half_hits(arms, y, 2, pairs, workers=1, advance=lambda: None)
+    strong, weak = accuracies(arms, y, 2, pairs)
     counts = split_half_counts(y, 2, pairs)
     assert np.array_equal(strong, counts * [1, 0])
     assert np.array_equal(weak, counts)
@@ -147,19 +160,18 @@ def test_the_stage_takes_the_median_of_the_penalties_that_the_folds_chose(monkey
     pairs = divide(y, folds=3, count=6)
 
     def hits(penalties):
-        chosen = list(zip(arms, penalties, strict=True))
-        return split_half_hits(chosen, y, 3, pairs, workers=1, advance=lambda: None)
+        return accuracies(list(zip(arms, penalties, strict=True)), y, 3, pairs)
 
     probed = written[0].arms
-    found = np.array([arm.split_half_hits for arm in probed])
+    found = np.array([arm.split_half_scores["accuracy"] for arm in probed])
     assert np.array_equal(found, hits([float(np.median(arm.l2)) for arm in probed]))
     assert not np.array_equal(found, hits([1.0] * 3))
 
 
 def test_no_halves_are_an_empty_table():
     arms, y = [(np.zeros((4, 2)), 1.0)], np.arange(4) % 2
-    hits = split_half_hits(arms, y, 2, [], workers=1, advance=lambda: None)
-    assert hits.shape == (1, 0, 2, 2)
+    (scores,) = split_half_scores(arms, y, 2, [], workers=1, advance=lambda: None)
+    assert all(sums.shape == (0, 2, 2) for sums in scores.values())
     assert split_half_counts(y, 2, []).shape == (0, 2, 2)
 
 

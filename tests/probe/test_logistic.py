@@ -9,6 +9,7 @@ from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
 from by_hand import standardise
+from trajprobe.artifacts.predictions import ClassScore, item_scores
 from trajprobe.probe import logistic, solver
 from trajprobe.probe.folds import splits_of
 from trajprobe.probe.logistic import fit_logistic, fit_principal_axes, make_l2_grid, predict_folds
@@ -114,9 +115,15 @@ def test_predicted_folds_are_sklearns_cross_val_predict():
     model = make_pipeline(
         standardise(features), LogisticRegression(C=1 / (0.03 * 90), max_iter=5000, tol=1e-7)
     )
-    expected = cross_val_predict(model, features.astype(np.float64), y, cv=PredefinedSplit(fold_of))
+    expected = cross_val_predict(
+        model, features.astype(np.float64), y, cv=PredefinedSplit(fold_of), method="predict_proba"
+    )
     ours = np.concatenate(predicted)[np.argsort(np.argsort(fold_of, kind="stable"))]
-    assert np.mean(ours == expected) > 0.99
+    assert np.mean(ours.argmax(axis=1) == expected.argmax(axis=1)) > 0.99
+    scores: tuple[ClassScore, ...] = ("brier", "p_true")
+    for score in scores:
+        by_item = (item_scores(score, each, y) for each in (ours, expected))
+        assert np.mean(next(by_item)) == pytest.approx(np.mean(next(by_item)), abs=2e-3), score
 
 
 def test_folds_of_ample_rows_share_axes_and_predict_the_same(monkeypatch):
@@ -127,7 +134,8 @@ def test_folds_of_ample_rows_share_axes_and_predict_the_same(monkeypatch):
         together = np.concatenate(predict_folds(features, y, 5, folds, l2))
         monkeypatch.setattr(logistic, "AMPLE", 600)
         alone = np.concatenate(predict_folds(features, y, 5, folds, l2))
-        assert np.mean(together == alone) > 0.99
+        assert np.mean(together.argmax(axis=1) == alone.argmax(axis=1)) > 0.99
+        assert np.abs(together - alone).mean() < 1e-2
 
 
 def test_predicted_folds_of_wide_features_under_a_weak_penalty_are_those_of_the_whole_fit():
@@ -140,9 +148,10 @@ def test_predicted_folds_of_wide_features_under_a_weak_penalty_are_those_of_the_
     )
     folds = splits_of(rng.permutation(95) % 4, 4)
     predicted = predict_folds(features, y, 10, folds, 1e-4)
-    for (train, test), classes in zip(folds, predicted, strict=True):
+    for (train, test), probability in zip(folds, predicted, strict=True):
         fitted = fit_logistic(features[train], y[train], 10, [], np.array([1e-4]))
-        assert np.mean(fitted.probabilities(features[test]).argmax(axis=1) == classes) > 0.9
+        classes = fitted.probabilities(features[test]).argmax(axis=1)
+        assert np.mean(classes == probability.argmax(axis=1)) > 0.9
 
 
 def test_a_rotation_keeps_distances_and_a_common_scale_changes_nothing():

@@ -72,7 +72,7 @@ def test_a_linear_target_is_predicted_exactly_and_a_noisy_one_as_well_as_can_be(
             )
         if not spread:
             counts = split_half_counts(y, 0, pairs)
-            assert arm.split_half_hits == pytest.approx(counts, rel=1e-5)  # R^2 is 1 in every half
+            assert arm.split_half_scores["r2"] == pytest.approx(counts, rel=1e-5)  # R^2 is 1 in every half
             assert counts.sum(axis=1).tolist() == [[600.0]] * 4
 
 
@@ -90,7 +90,7 @@ def test_the_figure_of_a_half_is_scikit_learns_r2_of_its_tested_items() -> None:
             true.append(y[split[1]])
         expected = r2_score(np.concatenate(true), np.concatenate(predicted))
         found = Numbers(y).half_scores(features, 0.3, half.items, half.folds)
-        assert found / Numbers(y).half_sizes(half.items, half.folds) == pytest.approx([expected])
+        assert found / Numbers(y).half_sizes(half.items, half.folds) == pytest.approx(np.array([[expected]]))
 
 
 def test_a_published_split_is_used_and_halved() -> None:

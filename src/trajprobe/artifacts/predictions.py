@@ -11,13 +11,22 @@ predictions twice gives the same bytes.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
 
 from trajprobe.core.errors import UserError
 from trajprobe.core.parquet_file import create_parquet, read_parquet_metadata, read_row_groups
+
+# What an item counts with. Of classes: whether it is classified correctly; or, of its probabilities p, one less half of
+# the Brier score, sum_k (p_k - [k is true])^2 / 2 (Brier, Verification of forecasts expressed in terms of probability,
+# Monthly Weather Review 78, 1950); or the probability of the true class. All are 1 at best, 0 at worst. Of numbers: its
+# part in the coefficient of determination.
+ClassScore = Literal["accuracy", "brier", "p_true"]
+Score = ClassScore | Literal["r2"]
+CLASS_SCORES: tuple[ClassScore, ...] = get_args(ClassScore)
+DECIMALS = 6  # of a sum of scores in the file
 
 REMEDY = "run `dvc repro` to make it again"
 NAMES = pa.dictionary(pa.int32(), pa.string())
@@ -70,8 +79,8 @@ class Arm:
 class ArmPredictions:
     """One arm's held-out predictions: (R, N) fold, predicted class or number and chosen l2, (R, N, K) probabilities.
 
-    split_half_hits: (B, 2, K) items of each class that it classifies correctly in each half of B split halves. Of
-    numbers K is 0 in `probability` and 1 in `split_half_hits`, which then is R^2 in the half times its tested items.
+    split_half_scores: by score, (B, 2, K) its sum over the tested items of each class in each half of B split halves.
+    Of numbers K is 0 in `probability` and 1 in `split_half_scores`: R^2 in the half times its tested items.
     """
 
     arm: Arm
@@ -79,7 +88,7 @@ class ArmPredictions:
     predicted: np.ndarray
     l2: np.ndarray
     probability: np.ndarray
-    split_half_hits: np.ndarray = field(default_factory=lambda: np.zeros((0, 2, 0), int))
+    split_half_scores: Mapping[Score, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,23 @@ class Predictions:
     split_half_counts: np.ndarray = field(default_factory=lambda: np.zeros((0, 2, 0), int))
 
 
+def item_scores(score: ClassScore, probability: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(..., m) float64 scores of m items of the classes y, (m,) integers, with the probabilities (..., m, K)."""
+    if score == "accuracy":
+        return np.asarray(probability.argmax(axis=-1) == y, np.float64)
+    probability = probability.astype(np.float64)
+    true = probability[..., np.arange(len(y)), y]
+    if score == "p_true":
+        return np.asarray(true)
+    return np.asarray((1 - (probability**2).sum(axis=-1)) / 2 + true)
+
+
+def class_sums(probability: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(S, K) each of CLASS_SCORES added up over the items of each class; probability: (m, K), y: (m,) integers."""
+    width = probability.shape[1]
+    return np.stack([np.bincount(y, item_scores(score, probability, y), width) for score in CLASS_SCORES])
+
+
 def write_predictions(path: Path | str, predictions: Predictions) -> None:
     """Write the rows in order of arm, repeat and item, one row group an arm."""
     metadata = {
@@ -111,7 +137,10 @@ def write_predictions(path: Path | str, predictions: Predictions) -> None:
         "l2_grid": list(predictions.l2_grid),
         "features": dict(predictions.features),
         "split_half_counts": predictions.split_half_counts.tolist(),
-        "split_half_hits": [arm.split_half_hits.tolist() for arm in predictions.arms],
+        "split_half_scores": [
+            {score: np.round(sums, DECIMALS).tolist() for score, sums in arm.split_half_scores.items()}
+            for arm in predictions.arms
+        ],
     }
     schema = SCHEMA if predictions.classes else NUMERIC_SCHEMA
     with create_parquet(path, schema, metadata) as write:
@@ -161,9 +190,11 @@ def read_predictions(path: Path | str) -> Predictions:
     schema, metadata = read_parquet_metadata(path, REMEDY)
     if not schema.equals(SCHEMA if metadata.get("classes") else NUMERIC_SCHEMA):
         raise UserError(f"{path}: is not a file of predictions; {REMEDY}")
+    if "split_half_scores" not in metadata:
+        raise UserError(f"{path}: was not written by this version of trajprobe; {REMEDY}")
     tables = list(read_row_groups(path, schema.names, REMEDY))
-    classes, all_hits = metadata["classes"], metadata["split_half_hits"]
-    counts = _per_half(metadata["split_half_counts"], classes)
+    classes = metadata["classes"]
+    counts = _per_half(metadata["split_half_counts"], classes, int)
     first = tables[0] if tables else schema.empty_table()
     repeats = int(first["repeat"][-1].as_py()) + 1 if tables else 1
     count = len(first) // repeats
@@ -175,8 +206,8 @@ def read_predictions(path: Path | str) -> Predictions:
         items=metadata["items"],
         l2_grid=(metadata["l2_grid"][0], metadata["l2_grid"][1]),
         arms=[
-            _arm_predictions(table, classes, repeats, hits)
-            for table, hits in zip(tables, all_hits, strict=True)
+            _arm_predictions(table, classes, repeats, scores)
+            for table, scores in zip(tables, metadata["split_half_scores"], strict=True)
         ],
         features=metadata["features"],
         split_half_counts=counts,
@@ -193,7 +224,9 @@ def read_training_items(path: Path | str) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def _arm_predictions(table: pa.Table, classes: list[str], repeats: int, hits: list[Any]) -> ArmPredictions:
+def _arm_predictions(
+    table: pa.Table, classes: list[str], repeats: int, scores: Mapping[Score, list[Any]]
+) -> ArmPredictions:
     encoder, arm, init, layer, pooling = (
         table[name][0].as_py() for name in ("encoder", "arm", "init", "layer", "pooling")
     )
@@ -208,12 +241,12 @@ def _arm_predictions(table: pa.Table, classes: list[str], repeats: int, hits: li
         predicted=_values(table["predicted"], classes).reshape(repeats, -1),
         l2=table["l2"].to_numpy().reshape(repeats, -1),
         probability=probability,
-        split_half_hits=_per_half(hits, classes),
+        split_half_scores={score: _per_half(sums, classes, float) for score, sums in scores.items()},
     )
 
 
-def _per_half(counts: list[Any], classes: list[str]) -> np.ndarray:
-    return np.array(counts, int if classes else float).reshape(-1, 2, len(classes) or 1)
+def _per_half(values: list[Any], classes: list[str], kind: type) -> np.ndarray:
+    return np.array(values, kind).reshape(-1, 2, len(classes) or 1)
 
 
 def _values(column: pa.ChunkedArray, classes: list[str]) -> np.ndarray:

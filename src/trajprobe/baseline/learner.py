@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from trajprobe.artifacts.predictions import Arm, ArmPredictions
+from trajprobe.artifacts.predictions import CLASS_SCORES, Arm, ArmPredictions, class_sums
 from trajprobe.baseline.task import Outcome, Task
 from trajprobe.core import paths
 from trajprobe.core.costs import Measured
@@ -63,14 +63,14 @@ class Learner(ABC):
     def fit(self, train: np.ndarray, test: np.ndarray, inner: Sequence[Split], seed: int) -> Fit:
         """Train on the items `train` and predict the items `test`; inner: (train, test) positions within `train`."""
 
-    def hits_in_half(self, half: Half, seed: int) -> np.ndarray:
-        """(K,) tested items of each class that are classified correctly in a half, over all of its folds."""
-        hits = np.zeros(self.n_classes, int)
+    def half_scores(self, half: Half, seed: int) -> np.ndarray:
+        """(S, K) each of CLASS_SCORES, added up over the tested items of each class in all folds of a half."""
+        sums = np.zeros((len(CLASS_SCORES), self.n_classes))
         for number, (train, test) in enumerate(half.folds):
             train, test = half.items[train], half.items[test]
-            predicted = self.fit(train, test, self._inner(train, [seed, number]), seed).probability.argmax(1)
-            hits += np.bincount(self.y[test][predicted == self.y[test]], minlength=self.n_classes)
-        return hits
+            fit = self.fit(train, test, self._inner(train, [seed, number]), seed)
+            sums += class_sums(fit.probability, self.y[test])
+        return sums
 
     def _inner(self, train: np.ndarray, seed: Sequence[int]) -> list[Split]:
         """At most `inner_folds` inner folds, groups whole; none if a class has a single group."""
@@ -121,15 +121,18 @@ def train_everywhere(
                     yield result
 
         fits = list(run(fit_jobs))
-        hits = np.array([result["hits"][0] for result in run(half_jobs)], int)
+        sums = np.array([result["scores"] for result in run(half_jobs)])
     if learners[0].identity is not None:
         cache.prune()
     counts = split_half_counts(inputs.y, task.n_classes, pairs)
-    hits = hits.reshape(len(firsts), len(pairs), 2, task.n_classes)
-    by_kind = {arms[index].arm: own for index, own in zip(firsts, hits, strict=True)}
+    sums = sums.reshape(len(firsts), len(pairs), 2, len(CLASS_SCORES), task.n_classes)
+    by_kind = {
+        arms[index].arm: dict(zip(CLASS_SCORES, np.moveaxis(own, -2, 0), strict=True))
+        for index, own in zip(firsts, sums, strict=True)
+    }
     per_arm = [fits[start : start + len(folds)] for start in range(0, len(fits), len(folds))]
     predictions = [
-        replace(_arm_predictions(task, arm, folds, own), split_half_hits=by_kind[arm.arm])
+        replace(_arm_predictions(task, arm, folds, own), split_half_scores=by_kind[arm.arm])
         for arm, own in zip(arms, per_arm, strict=True)
     ]
     costs = np.array([result["costs"][0] for result in fits])
@@ -149,9 +152,9 @@ Job = tuple[Learner, int, tuple[np.ndarray, np.ndarray, Sequence[Split]] | Half]
 
 
 def _kept_or_run(cache: ShardCache, job: Job) -> dict[str, np.ndarray]:
-    """{"probability": (H, K), "costs": (1, 4)} of a fold, or {"hits": (1, K)} of a half; out of the cache if there."""
+    """{"probability": (H, K), "costs": (1, 4)} of a fold, {"scores": (S, K)} of a half; out of the cache if there."""
     learner, seed, part = job
-    names = ["hits"] if isinstance(part, Half) else ["probability", "costs"]
+    names = ["scores"] if isinstance(part, Half) else ["probability", "costs"]
     key = None
     if learner.identity is not None:
         key = shard_key({**learner.identity, "seed": seed, "part": names, "items": _digest(learner, part)})
@@ -159,7 +162,7 @@ def _kept_or_run(cache: ShardCache, job: Job) -> dict[str, np.ndarray]:
         if kept is not None:
             return kept
     if isinstance(part, Half):
-        result = {"hits": learner.hits_in_half(part, seed)[None].astype(np.float64)}
+        result = {"scores": learner.half_scores(part, seed)}
     else:
         fit = learner.fit(*part, seed)
         costs = [fit.training_seconds, fit.inference_seconds, fit.parameters, fit.bytes]

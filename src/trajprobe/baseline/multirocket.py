@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from trajprobe.artifacts.predictions import Arm
+from trajprobe.artifacts.predictions import Arm, class_sums
 from trajprobe.baseline import dtw
 from trajprobe.baseline.dtw import resample
 from trajprobe.baseline.learner import Fit, Learner, array_digest, source_digests, train_everywhere
@@ -68,16 +68,14 @@ class MultiRocketProbe(Learner):
         parameters = sum(numbers) + (rows.shape[1] + 1) * self.n_classes
         return Fit(probability, trained - start, (tested - trained) / len(test), parameters, 4 * parameters)
 
-    def hits_in_half(self, half: Half, seed: int) -> np.ndarray:
+    def half_scores(self, half: Half, seed: int) -> np.ndarray:
         rows, y = self._rows(self._fit_transform(half.items, seed), half.items), self.y[half.items]
         first = half.folds[0][0]
         inner = self._inner(half.items[first], [seed])
         l2 = fit_logistic(rows[first], y[first], self.n_classes, inner, self.l2_grid).l2
-        hits = np.zeros(self.n_classes, int)
-        predicted = predict_folds(rows, y, self.n_classes, half.folds, l2)
-        for (_, test), classes in zip(half.folds, predicted, strict=True):
-            hits += np.bincount(y[test][classes == y[test]], minlength=self.n_classes)
-        return hits
+        probability = predict_folds(rows, y, self.n_classes, half.folds, l2)
+        tested = np.concatenate([test for _, test in half.folds])
+        return class_sums(np.concatenate(probability), y[tested])
 
     def _fit_transform(self, items: np.ndarray, seed: int) -> Any:
         from sktime.transformations.rocket import MultiRocketMultivariate

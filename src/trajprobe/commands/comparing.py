@@ -16,14 +16,12 @@ from rich.table import Table
 
 from trajprobe.artifacts.formatting import counted, p_value, percent, scale_of
 from trajprobe.artifacts.metrics import LADDER_COLUMNS, rounded
-from trajprobe.artifacts.predictions import ArmPredictions, Predictions
+from trajprobe.artifacts.predictions import ArmPredictions, ClassScore, Predictions, Score
 from trajprobe.commands.listing import console
 from trajprobe.commands.revisions import WORKSPACE, Revision
 from trajprobe.compare.ladder import Rung, compare_rungs, ladder_rows
 from trajprobe.compare.paired_predictions import (
-    ClassScore,
     PairedPredictions,
-    Score,
     contrasts_of,
     pair_any,
 )
@@ -231,8 +229,8 @@ def _print(paired: PairedPredictions, rungs: Sequence[Rung], confidence: float) 
     tied = [rung.name for rung in rungs if rung.tied]
     best = f"Tied for best are {', '.join(tied)}" if len(tied) > 1 else f"The best is {tied[0]}"
     out.print(f"{counted(len(paired.y), 'item')} held out. {best} ({percent(confidence, None)} confidence).")
-    if paired.score not in ("accuracy", "r2"):
+    if not paired.common_halves([arm for rung in rungs for arm in rung.arms]):
         out.print(
-            "Of this score no split halves are kept: the intervals do not cover other training items, and are too "
-            'narrow (docs/statistics.md, "Anything side by side").'
+            "Not all of these have results in split halves: intervals without them do not cover other training items, "
+            'and are too narrow (docs/statistics.md, "This checkpoint").'
         )

@@ -6,11 +6,11 @@ the items, their classes and groups, and the folds. A file that was made before 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from trajprobe.artifacts.predictions import ArmPredictions, Predictions
+from trajprobe.artifacts.predictions import ArmPredictions, ClassScore, Predictions, Score, item_scores
 from trajprobe.compare.random_effects import (
     VARYING_DIFFERENCE,
     VARYING_MEAN,
@@ -25,13 +25,6 @@ from trajprobe.compare.random_effects import (
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 
-# What an item counts with, averaged over repeats: whether it is classified correctly; or, of its probabilities p, one
-# less half of the Brier score, sum_k (p_k - [k is true])^2 / 2 (Brier, Verification of forecasts expressed in terms of
-# probability, Monthly Weather Review 78, 1950); or the probability of the true class. All are 1 at best, 0 at worst. Of
-# numbers, its part in R^2 = 1 - mean squared error / variance of the held-out numbers, linearised as any ratio of
-# means.
-ClassScore = Literal["accuracy", "brier", "p_true"]
-Score = ClassScore | Literal["r2"]
 NEVER_EXACT = 1e-9  # the least standard error of R^2, which no two sums of squares share by chance
 
 
@@ -51,9 +44,8 @@ class PairedPredictions:
     its headline first; controls: by name. l2_grid: both ends of the probe's grid. split_half_counts: (B, 2, K) items of
     each class that are tested in each half of B split halves. features: metadata of each encoder's features.
     alternatives: by name, an arm for each seed. alternative_features: metadata of each. score: what `accuracy` and
-    `difference` are of; r2 if and only if y are numbers. Split halves tell of accuracy and R^2 alone, so with another
-    score the errors leave the training items out. `minimum_error`, which is of things that happen or not, applies to
-    accuracy alone.
+    `difference` are of; r2 if and only if y are numbers. `minimum_error`, which is of things that happen or not,
+    applies to accuracy alone.
     """
 
     y: np.ndarray
@@ -93,26 +85,22 @@ class PairedPredictions:
         return np.stack([self.correct(arm).mean(axis=0) for arm in arms])
 
     def item_scores(self, arms: Sequence[ArmPredictions]) -> np.ndarray:
-        """(A, N) the score of each item with each of A arms, averaged over repeats."""
+        """(A, N) the score of each item with each of A arms, averaged over repeats.
+
+        Of numbers it is the item's part in R^2 = 1 - mean squared error / variance of the held-out numbers, linearised
+        as any ratio of means.
+        """
         if self.score == "accuracy":
             return self.item_accuracy(arms)
         if self.score == "r2":
             spread = (self.y - self.y.mean()) ** 2
             errors = [((arm.predicted - self.y) ** 2).mean(axis=0) for arm in arms]
             return np.concatenate([ratio_scores(spread - error, spread) for error in errors])
-        truth = np.eye(len(self.classes))[self.y]
-
-        def scores(arm: ArmPredictions) -> np.ndarray:
-            probability = arm.probability.astype(np.float64)
-            if self.score == "brier":
-                return np.asarray(1 - ((probability - truth) ** 2).sum(axis=2) / 2)
-            return np.asarray((probability * truth).sum(axis=2))
-
-        return np.stack([scores(arm).mean(axis=0) for arm in arms])
+        return np.stack([item_scores(self.score, arm.probability, self.y).mean(axis=0) for arm in arms])
 
     def accuracy(self, arms: Sequence[ArmPredictions]) -> MeanEstimate:
         """Accuracy averaged over `arms`, with its uncertainty over groups of items, training items and arms."""
-        halves = self._half_accuracy(arms, slice(None), self._common_halves(arms))
+        halves = self._half_scores(arms, slice(None), self.common_halves(arms))
         return self._estimate(self.item_scores(arms), halves, slice(None), VARYING_MEAN)
 
     def difference(
@@ -127,8 +115,8 @@ class PairedPredictions:
         items = slice(None) if class_index is None else self.y == class_index
         classes = slice(None) if class_index is None else slice(class_index, class_index + 1)
         first, second = self.item_scores(arms), self.item_scores(others)
-        count = self._common_halves([*arms, *others])
-        halves = self._half_accuracy(arms, classes, count) - self._half_accuracy(others, classes, count)
+        count = self.common_halves([*arms, *others])
+        halves = self._half_scores(arms, classes, count) - self._half_scores(others, classes, count)
         if min(len(arms), len(others)) == 1:
             return self._estimate(first - second, halves, items, VARYING_DIFFERENCE)
         means = first.mean(axis=0, keepdims=True), second.mean(axis=0, keepdims=True)
@@ -141,10 +129,8 @@ class PairedPredictions:
 
     def mean_squares(self, arms: Sequence[ArmPredictions], others: Sequence[ArmPredictions]) -> MeanSquares:
         """What the error of `difference` is made of, where one side has a single seed."""
-        count = self._common_halves([*arms, *others])
-        halves = self._half_accuracy(arms, slice(None), count) - self._half_accuracy(
-            others, slice(None), count
-        )
+        count = self.common_halves([*arms, *others])
+        halves = self._half_scores(arms, slice(None), count) - self._half_scores(others, slice(None), count)
         scores = group_scores(self.item_scores(arms) - self.item_scores(others), self.groups)
         return mean_squares(scores, halves)
 
@@ -160,16 +146,18 @@ class PairedPredictions:
         least = minimum_error(scores[:, items].mean(axis=0), groups, varying)
         return replace(estimate, error=max(estimate.error, least))
 
-    def _common_halves(self, arms: Sequence[ArmPredictions]) -> int:
+    def common_halves(self, arms: Sequence[ArmPredictions]) -> int:
         """How many of the first split halves all arms have results of."""
-        return min(len(arm.split_half_hits) for arm in arms) if self.score in ("accuracy", "r2") else 0
+        return min(len(arm.split_half_scores.get(self.score, ())) for arm in arms)
 
-    def _half_accuracy(self, arms: Sequence[ArmPredictions], classes: slice, count: int) -> np.ndarray:
-        """(B, 2) mean accuracy in each half, for those of the first `count` splits in which both hold out anything."""
+    def _half_scores(self, arms: Sequence[ArmPredictions], classes: slice, count: int) -> np.ndarray:
+        """(B, 2) mean score in each half, for those of the first `count` splits in which both hold out anything."""
         held_out = self.split_half_counts[:count, :, classes].sum(axis=2)
-        correct = np.mean([arm.split_half_hits[:count, :, classes].sum(axis=2) for arm in arms], axis=0)
+        if not count:
+            return np.zeros((0, 2))
+        each = [arm.split_half_scores[self.score][:count, :, classes].sum(axis=2) for arm in arms]
         useful = (held_out > 0).all(axis=1)
-        return np.asarray(correct[useful] / held_out[useful])
+        return np.asarray(np.mean(each, axis=0)[useful] / held_out[useful])
 
 
 def pair_predictions(

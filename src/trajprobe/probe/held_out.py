@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from trajprobe.artifacts.predictions import Arm, ArmPredictions
+from trajprobe.artifacts.predictions import Arm, ArmPredictions, Score
 from trajprobe.core.parallel import parallel_map
 from trajprobe.core.progress import progress
 from trajprobe.probe.folds import (
@@ -55,8 +55,8 @@ def probe_arms(
         probed = [*predict_held_out(arms, y, n_classes, folds, l2_grid, workers=workers, advance=advance)]
     chosen = [(rows, float(np.median(arm.l2))) for (_, rows), arm in zip(arms, probed, strict=True)]
     with progress(f"{what} in split halves", len(arms) * len(pairs) * 2, "halves") as advance:
-        hits = split_half_hits(chosen, y, n_classes, pairs, workers=workers, advance=advance)
-    return [replace(arm, split_half_hits=own) for arm, own in zip(probed, hits, strict=True)]
+        scores = split_half_scores(chosen, y, n_classes, pairs, workers=workers, advance=advance)
+    return [replace(arm, split_half_scores=own) for arm, own in zip(probed, scores, strict=True)]
 
 
 def predict_held_out(
@@ -151,7 +151,7 @@ def make_split_halves(
     return list(pairs.values())
 
 
-def split_half_hits(
+def split_half_scores(
     arms: Sequence[tuple[np.ndarray, float]],
     y: np.ndarray,
     n_classes: int,
@@ -159,34 +159,32 @@ def split_half_hits(
     *,
     workers: int,
     advance: Callable[[], None],
-) -> np.ndarray:
-    """(A, B, 2, K) tested items of each class that A arms classify correctly in each half of B pairs.
+) -> list[dict[Score, np.ndarray]]:
+    """Of each arm, by score, (B, 2, K) sums over the tested items of each class in each half of B pairs.
 
     Of numbers K is 1, and the entry is R^2 times the number of tested items (`probe.targets`).
     arms: (N, D) rows and the penalty of each. workers: processes. advance: called after every half of every arm.
     """
-
     target = target_of(y, n_classes)
 
-    def count_hits(job: tuple[np.ndarray, float, Half]) -> np.ndarray:
+    def add_up(job: tuple[np.ndarray, float, Half]) -> np.ndarray:
         rows, l2, half = job
         return target.half_scores(rows, l2, half.items, half.folds)
 
     jobs = [(rows, l2, half) for rows, l2 in arms for pair in pairs for half in pair]
     found = []
-    for hits in parallel_map(count_hits, jobs, workers):
-        found.append(hits)
+    for one in parallel_map(add_up, jobs, workers):
+        found.append(one)
         advance()
-    kind = float if is_numeric(y) else int
-    return np.array(found, kind).reshape(len(arms), len(pairs), 2, target.counted)
+    sums = np.array(found).reshape(len(arms), len(pairs), 2, len(target.scores), target.counted)
+    return [dict(zip(target.scores, np.moveaxis(own, -2, 0), strict=True)) for own in sums]
 
 
 def split_half_counts(y: np.ndarray, n_classes: int, pairs: Sequence[HalfPair]) -> np.ndarray:
     """(B, 2, K) tested items of each class in each half of B pairs; (B, 2, 1) if y are numbers."""
     target = target_of(y, n_classes)
     counts = [target.half_sizes(half.items, half.folds) for pair in pairs for half in pair]
-    kind = float if is_numeric(y) else int
-    return np.array(counts, kind).reshape(len(pairs), 2, target.counted)
+    return np.array(counts).reshape(len(pairs), 2, target.counted)
 
 
 def _differ(y: np.ndarray, half: Half) -> bool:

@@ -89,7 +89,7 @@ def _blocks(n: int) -> list[slice]:
 
 FORESIGHT = 0.75  # share of the last step along the path that the next one is expected to take
 FITTING = 1e-6  # tolerance of the loss of a model that is kept
-CHOOSING = 1e-5  # while penalties are compared, and if only the predicted class counts
+CHOOSING = 1e-5  # while penalties are compared, and in split halves, whose scores are only compared
 AMPLE = 30  # rows for each column, of which a training part varies along any axis nearly as they all do
 RISES = 3  # of the inner loss in a row, after which no weaker penalty is tried
 COEFFICIENTS = 2**21  # that are fitted at once, which bounds the memory of the solver's history
@@ -140,7 +140,7 @@ def fit_logistic(
 def predict_folds(
     features: np.ndarray, y: np.ndarray, n_classes: int, folds: Sequence[Split], l2: float
 ) -> list[np.ndarray]:
-    """The classes predicted for the test part of each fold by a model with one penalty, fitted on its training part.
+    """(m, K) float64 probabilities of the test part of each fold: a model of one penalty, fitted on its training part.
 
     features: (N, D) finite, y: (N,) integers. Folds are fitted in one batch, on the axes of all rows, if these are
     AMPLE; else each on its own. On the axes of all rows the first step of a wide model would fit the training part
@@ -155,7 +155,7 @@ def predict_folds(
         trains = [np.searchsorted(known, train) for train, _ in batch]
         fitted = _minimise(rows, axes.energy, y[known], n_classes, trains, np.array([l2]), CHOOSING)
         for at, (_, test) in enumerate(batch):
-            predicted.append(_logits(axes.apply(features[test]), fitted[..., at, 0]).argmax(axis=1))
+            predicted.append(np.exp(_log_softmax(_logits(axes.apply(features[test]), fitted[..., at, 0]))))
     return predicted
 
 

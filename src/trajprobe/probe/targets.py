@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from trajprobe.artifacts.predictions import CLASS_SCORES, Score, class_sums
 from trajprobe.probe.folds import Fold, Split, is_numeric
 from trajprobe.probe.logistic import FittedLogistic, fit_logistic, predict_folds
 from trajprobe.probe.ridge import FittedRidge, fit_ridge, predict_split
@@ -20,8 +21,11 @@ from trajprobe.probe.ridge import FittedRidge, fit_ridge, predict_split
 class Target(Protocol):
     """What is learned of N items.
 
-    counted: how many figures each split half has.
+    scores: what its results in split halves are. counted: how many figures of each there are in a half.
     """
+
+    @property
+    def scores(self) -> tuple[Score, ...]: ...
 
     @property
     def counted(self) -> int: ...
@@ -35,7 +39,10 @@ class Target(Protocol):
     def half_scores(
         self, rows: np.ndarray, l2: float, items: np.ndarray, folds: Sequence[Split]
     ) -> np.ndarray:
-        """(counted,) scores of the tested items of a half, added up. rows: (N, D); folds: positions in `items`."""
+        """(S, counted) each of `scores`, added up over the tested items of a half.
+
+        rows: (N, D); folds: positions in `items`.
+        """
 
     def half_sizes(self, items: np.ndarray, folds: Sequence[Split]) -> np.ndarray:
         """(counted,) how many items these are."""
@@ -47,6 +54,10 @@ class Classes:
 
     y: np.ndarray
     n_classes: int
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        return CLASS_SCORES
 
     @property
     def counted(self) -> int:
@@ -62,12 +73,8 @@ class Classes:
     def half_scores(
         self, rows: np.ndarray, l2: float, items: np.ndarray, folds: Sequence[Split]
     ) -> np.ndarray:
-        true = self.y[items]
-        hits = np.zeros(self.n_classes, int)
-        predicted = predict_folds(rows[items], true, self.n_classes, folds, l2)
-        for (_, test), classes in zip(folds, predicted, strict=True):
-            hits += np.bincount(true[test][classes == true[test]], minlength=self.n_classes)
-        return hits
+        probability = predict_folds(rows[items], self.y[items], self.n_classes, folds, l2)
+        return class_sums(np.concatenate(probability), self.y[_tested(items, folds)])
 
     def half_sizes(self, items: np.ndarray, folds: Sequence[Split]) -> np.ndarray:
         return np.bincount(self.y[_tested(items, folds)], minlength=self.n_classes)
@@ -78,6 +85,10 @@ class Numbers:
     """(N,) float64; one figure, R^2 times the number of items."""
 
     y: np.ndarray
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        return ("r2",)
 
     @property
     def counted(self) -> int:
@@ -100,10 +111,10 @@ class Numbers:
             for train, test in folds
         ]
         unexplained = ((tested - np.concatenate(predicted)) ** 2).mean() / tested.var()
-        return np.array([len(tested) * (1 - unexplained)])
+        return np.array([[len(tested) * (1 - unexplained)]])
 
     def half_sizes(self, items: np.ndarray, folds: Sequence[Split]) -> np.ndarray:
-        return np.array([len(_tested(items, folds))], float)
+        return np.array([len(_tested(items, folds))])
 
 
 def target_of(y: np.ndarray, n_classes: int) -> Target:
