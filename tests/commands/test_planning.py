@@ -49,6 +49,7 @@ def work(device: str = "cpu") -> MeasuredWork:
         controls=ControlTimes(0.3, 0.001, 1800),
         control_fits=FITS,
         encoders={"e": EncoderWork(WEIGHTS, (TIMES, FITS))},
+        step=0.001,
         device=device,
     )
 

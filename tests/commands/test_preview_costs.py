@@ -1,12 +1,16 @@
 """The arithmetic of the estimate against numbers worked out by hand, and what is said of weights that are not here."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from trajprobe.analyse.params import AnalyseParams
 from trajprobe.artifacts.encoder_card import EncoderCard, load_encoder_card
+from trajprobe.baseline.params import BaselineParams
+from trajprobe.commands.preview.alternative_costs import AlternativeTimes, alternative_rows
 from trajprobe.commands.preview.cost_model import (
     ControlTimes,
     EncoderTimes,
@@ -74,6 +78,40 @@ def test_the_analyses_are_the_fits_that_are_switched_on() -> None:
     only = off.model_copy(update={"label_efficiency": True, "labels": [50, 200, 300], "draws": 10})
     # 225 of 250 items a class are left to learn from: 200 and 800 rows, half of the penalties; 300 labels are too many.
     assert analyse_seconds(PLAN, FITS, only) == pytest.approx(9 * 10 * (0.5 * 0.2 + 0.5 * 0.8) / 2)
+
+
+def alternatives(plan: StudyPlan, *names: str, **changes: Any) -> dict[str, StageCost]:
+    """The rows of the alternatives `names` with the params of this repository, by name."""
+    settings = BaselineParams(**yaml.safe_load((ROOT / "params.yaml").read_text())["baseline"])
+    times = AlternativeTimes(FITS, 0.001, EncoderTimes(0.5, 0.01, [128]), FITS, has_paths=True)
+    rows = alternative_rows(names, plan, settings, replace(times, **changes))
+    return dict(zip(names, rows, strict=True))
+
+
+def test_an_alternative_is_trained_as_often_as_its_params_say() -> None:
+    found = alternatives(PLAN, "kinematics", "static", "cnn3d", "finetune")
+    probe = (15 * 0.8 + 40 * 0.05) / 2
+    assert found["kinematics"].seconds == pytest.approx(probe)
+    assert found["static"].seconds == pytest.approx(0.5 + 1000 * 0.01 + probe)
+    # 3 seeds in 15 folds of 800 items, one in 8 halves of 5 folds of 400, 20 epochs.
+    assert found["cnn3d"].work == "85 trainings"
+    assert found["cnn3d"].seconds == pytest.approx((45 * 800 + 40 * 400) * 20 * 0.001)
+    # Two arms, 3 seeds in 5 folds, 2 epochs twice, each a forward and a backward pass.
+    assert found["finetune"].work == "30 trainings"
+    assert found["finetune"].seconds == pytest.approx(30 * 800 * 2 * 2 * 3 * 0.01)
+    published = alternatives(replace(PLAN, folds=1, repeats=1), "cnn3d")["cnn3d"]
+    assert published.work == "11 trainings"  # 3 seeds, and 8 halves
+    assert published.seconds == pytest.approx((3 * 500 + 8 * 250) * 20 * 0.001)
+
+
+def test_an_alternative_that_cannot_be_timed_or_is_left_out_is_said() -> None:
+    untimed = alternatives(PLAN, "dtw", "multirocket", "finetune", "reversed", encoder=None)
+    assert [row.seconds for row in untimed.values()] == [None] * 4
+    assert untimed["finetune"].note == "its encoder was not timed"
+    no_paths = alternatives(PLAN, "kinematics", "dtw", "cnn3d", has_paths=False)
+    assert [row.work for row in no_paths.values()] == ["left out", "left out", "85 trainings"]
+    numbers = alternatives(replace(PLAN, classes=0), "kinematics", "dtw", "cnn3d", "finetune", "shuffled")
+    assert [name for name, row in numbers.items() if row.work == "left out"] == ["dtw", "cnn3d", "finetune"]
 
 
 def test_totals_leave_out_what_is_unknown_and_say_so() -> None:

@@ -201,6 +201,7 @@ def test_an_encoder_of_the_hub_is_shown_what_its_processor_makes(project: Path) 
 
 def test_an_encoder_that_cannot_be_timed_is_said_and_the_rest_is_estimated(project: Path) -> None:
     params = changed(load_params(), "analyse", mlp=True)
+    params = params.model_copy(update={"baselines": ["kinematics", "finetune", "cnn3d"]})
     cards = [load_encoder_card(name) for name in ("videomae_base", "light_asd")]
     rows = {
         row.stage: row
@@ -213,6 +214,8 @@ def test_an_encoder_that_cannot_be_timed_is_said_and_the_rest_is_estimated(proje
     assert rows["probe light_asd"].seconds > 0  # type: ignore[operator]
     analyse = rows["analyse light_asd"]
     assert (analyse.seconds, analyse.note) == (None, "mlp: not estimated")
+    assert rows["baseline cnn3d"].seconds > rows["baseline kinematics"].seconds > 0  # type: ignore[operator]
+    assert rows["baseline finetune"].note == "its encoder was not timed"  # that of the first
 
 
 def test_a_source_that_is_not_here_is_not_downloaded(project: Path) -> None:

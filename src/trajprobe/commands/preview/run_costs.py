@@ -6,6 +6,11 @@ from dataclasses import dataclass, replace
 from trajprobe.artifacts.encoder_card import EncoderCard
 from trajprobe.artifacts.formatting import counted
 from trajprobe.commands.comparing import CONTROL_ARMS
+from trajprobe.commands.preview.alternative_costs import (
+    FROM_A_FIT,
+    AlternativeTimes,
+    alternative_rows,
+)
 from trajprobe.commands.preview.chosen_items import ChosenItems
 from trajprobe.commands.preview.cost_model import (
     FLOAT,
@@ -23,7 +28,13 @@ from trajprobe.commands.preview.cost_model import (
     render_seconds,
 )
 from trajprobe.commands.preview.needed_weights import weights_cost
-from trajprobe.commands.preview.timed_work import stored_bytes, timed_controls, timed_encoder, timed_fits
+from trajprobe.commands.preview.timed_work import (
+    stored_bytes,
+    timed_controls,
+    timed_encoder,
+    timed_fits,
+    timed_step,
+)
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 from trajprobe.core.parallel import worker_count
@@ -53,7 +64,7 @@ class EncoderWork:
 @dataclass(frozen=True)
 class MeasuredWork:
     """plan: of the study as it is. read (seconds) and path_bytes are of all its items, drawn (seconds) and clip_bytes
-    of one. encoders: by name. device: cpu or cuda, where they were timed.
+    of one. encoders: by name. step: as in `AlternativeTimes`. device: cpu or cuda, where they were timed.
     """
 
     plan: StudyPlan
@@ -64,6 +75,7 @@ class MeasuredWork:
     controls: ControlTimes
     control_fits: FitTimes
     encoders: Mapping[str, EncoderWork]
+    step: float
     device: str
 
     def resized(self, items: int, random_inits: int) -> "MeasuredWork":
@@ -93,6 +105,13 @@ def measure_work(
         workers=worker_count(options.workers),
     )
     controls = timed_controls(trajectories, clips)
+    device = resolve_device(options.device).type
+
+    def step_seconds() -> float:
+        if "cnn3d" not in params.baselines or not plan.classes:
+            return 0.0
+        step = timed_step(params.baseline.cnn3d, clips.shape[1], plan.classes, options.device)
+        return step / plan.workers if device == "cpu" else step
 
     def encoder_work(card: EncoderCard) -> EncoderWork:
         weights = paths.weights(card.name)
@@ -112,7 +131,8 @@ def measure_work(
         controls=controls,
         control_fits=timed_fits(trajectories, controls.columns // len(CONTROL_ARMS), plan, params.probe),
         encoders={card.name: encoder_work(card) for card in cards},
-        device=resolve_device(options.device).type,
+        step=step_seconds(),
+        device=device,
     )
 
 
@@ -146,6 +166,10 @@ def stage_costs(work: MeasuredWork, params: Params) -> list[StageCost]:
             ]
         else:
             rows += _encoder_rows(params, name, plan, *own.timed)
+    first = work.encoders.get(params.encoders[0])
+    encoder, encoder_fits = (None, None) if first is None or isinstance(first.timed, str) else first.timed
+    times = AlternativeTimes(work.control_fits, work.step, encoder, encoder_fits, work.path_bytes > 0)
+    rows += alternative_rows(params.baselines, plan, params.baseline, times)
     return [*rows, StageCost("compare, plot", "", None, None, "not timed: seconds")]
 
 
@@ -171,13 +195,13 @@ def _encoder_rows(
             counted(arms, "arm"),
             probe_seconds(plan, fits, arms),
             prediction_bytes(plan, arms),
-            "from one fit, within a factor of 2",
+            FROM_A_FIT,
         ),
         StageCost(
             f"analyse {name}",
             counted(plan.arms, "arm"),
             None if others else analyse_seconds(plan, fits, params.analyse),
             0.0,
-            f"{' and '.join(others)}: not estimated" if others else "from one fit, within a factor of 2",
+            f"{' and '.join(others)}: not estimated" if others else FROM_A_FIT,
         ),
     ]

@@ -1,4 +1,4 @@
-"""What the estimate rests on: a batch through the encoder, a few fits, the controls of a few clips, each timed once.
+"""What the estimate rests on: a batch through the encoder, a few fits, the controls of a few clips, a training step.
 
 Weights do not change how long a network takes, so where they are missing the same architecture at random initialisation
 stands for them. Fits are timed on the paths themselves, resampled, projected at random to the width of the encoder's
@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from trajprobe.artifacts.encoder_card import EncoderCard, RandomArm
 from trajprobe.artifacts.trajectories import TrajectorySet, label_values
+from trajprobe.baseline.params import Cnn3dParams
 from trajprobe.commands.preview.cost_model import ControlTimes, EncoderTimes, FitTimes, StudyPlan
 from trajprobe.controls.control_features import (
     HASH_WIDTH,
@@ -90,6 +91,34 @@ def timed_encoder(
         if clip < SLOW / count:
             clip = _timed(lambda: encode(count))[0] / count
     return EncoderTimes(built, clip, widths)
+
+
+def timed_step(settings: Cnn3dParams, frames: int, classes: int, device: str | None) -> float:
+    """Seconds that a training step of the alternative `cnn3d` takes for each of its clips, on one thread."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from trajprobe.baseline.cnn3d import SmallCnn3d
+    from trajprobe.core.torch_threads import torch_threads
+    from trajprobe.encoders.registry import resolve_device
+
+    where = resolve_device(device)
+    model = SmallCnn3d(settings.channels, classes).to(where)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.rate)
+    shape = (settings.batch, frames, settings.pixels, settings.pixels, 3)
+    clips = torch.zeros(shape, dtype=torch.uint8, device=where)
+    labels = torch.zeros(settings.batch, dtype=torch.int64, device=where)
+
+    def step() -> float:
+        loss = cross_entropy(model(clips), labels)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        return float(loss.detach())
+
+    with torch_threads(1):
+        step()  # which warms up
+        return _timed(step)[0] / settings.batch
 
 
 def _built(module: Any, card: EncoderCard, weights: Path, device: Any) -> Any:
