@@ -52,7 +52,9 @@ def held(path: Path) -> int:
 
 
 def found(project: Path) -> dict[str, Leftover]:
-    return {str(each.path.relative_to(project)): each for each in find_leftovers(project, project / ".dvc")}
+    return {
+        str(each.path.relative_to(project)): each for each in find_leftovers(project, project / ".dvc/cache")
+    }
 
 
 def test_an_empty_rwlock_stops_dvc_until_doctor_has_removed_it(
@@ -120,30 +122,34 @@ def test_a_dvc_lock_that_was_cut_off_is_that_of_git_again(
     assert not found(project)
 
 
+@pytest.mark.parametrize("inside", [True, False], ids=["here", "elsewhere"])
 def test_a_damaged_object_of_the_cache_is_removed_and_made_again(
-    project: Path, capsys: pytest.CaptureFixture[str]
+    inside: bool, project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """DVC believes it as it is read-only, and neither `checkout` nor `repro` makes it good."""
     (project / "dvc.yaml").write_text(
         "stages:\n  make:\n    cmd: mkdir -p many && echo one > one.txt && echo two > many/two.txt\n"
         "    outs: [one.txt, many]\n"
     )
-    (project / ".dvc/config").write_text("[core]\n    no_scm = True\n    analytics = false\n")
+    cache = project / ".dvc/cache" if inside else tmp_path / "cache of all"
+    (project / ".dvc/config").write_text(
+        f"[core]\n    no_scm = True\n    analytics = false\n[cache]\n    dir = {cache}\n"
+    )
     assert dvc("repro").returncode == 0
     damaged = []
     for text in ("one\n", "two\n"):
         digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-        path = project / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+        path = cache / "files/md5" / digest[:2] / digest[2:]
         path.chmod(0o644)
         path.write_text("bad\n")
         path.chmod(0o444)
-        damaged.append(str(path.relative_to(project)))
+        damaged.append(path)
     for name in ("one.txt", "many/two.txt"):
         (project / name).unlink()
     dvc("checkout", "--force")
     assert dvc("repro").returncode == 0
     assert (project / "one.txt").read_text() == "bad\n"
-    assert sorted(found(project)) == sorted(damaged)
+    assert sorted(each.path for each in find_leftovers(project, cache)) == sorted(damaged)
     doctor.run(fix=True)
     printed = " ".join(capsys.readouterr().out.split())
     assert "damaged copy of one.txt in DVC's cache" in printed
@@ -151,7 +157,7 @@ def test_a_damaged_object_of_the_cache_is_removed_and_made_again(
     assert dvc("repro").returncode == 0
     assert (project / "one.txt").read_text() == "one\n"
     assert (project / "many/two.txt").read_text() == "two\n"
-    assert found(project) == {}
+    assert find_leftovers(project, cache) == []
 
 
 def test_a_lock_that_leads_out_of_the_cache_removes_nothing(project: Path) -> None:

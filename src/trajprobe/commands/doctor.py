@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.text import Text
 
+from trajprobe.commands.experiments import cache_of
 from trajprobe.commands.leftovers import Leftover, find_leftovers
 from trajprobe.commands.listing import console
 from trajprobe.core import paths
@@ -55,10 +56,9 @@ def run(fix: bool) -> None:
     for name, value in _environment():
         out.print(Text(f"{name:<12}{value}"))
     project = _project()
-    dvc = project / ".dvc"
-    if not dvc.is_dir():
+    if not (project / ".dvc").is_dir():
         raise UserError(f"{project}: is not a DVC project; run this in the root of one")
-    found = find_leftovers(project, dvc)
+    found = find_leftovers(project, _cache(project))
     blocked = [each for each in found if each.remove and not each.holder and each.path.name in STOPS_DVC]
     if fix:
         for leftover in found:
@@ -73,9 +73,7 @@ def run(fix: bool) -> None:
     if open_:
         removable = [each for each in open_ if each.remove]
         remedy = "`trajprobe doctor --fix` removes it" if removable else "see above what to do"
-        raise UserError(
-            f"{len(open_)} left over, the first is {open_[0].path.relative_to(project)}; {remedy}"
-        )
+        raise UserError(f"{len(open_)} left over, the first is {_named(open_[0], project)}; {remedy}")
     out.print("nothing is left over" if not found else "nothing else is left over")
 
 
@@ -131,7 +129,20 @@ def _described(found: Sequence[Leftover], project: Path, fixed: bool) -> Iterato
             state = "put right" if fixed else "no living process uses it; --fix is safe"
         else:
             state = leftover.advice
-        yield f"{leftover.path.relative_to(project)}: {leftover.what}: {state}"
+        yield f"{_named(leftover, project)}: {leftover.what}: {state}"
+
+
+def _named(leftover: Leftover, project: Path) -> Path:
+    path = leftover.path
+    return path.relative_to(project) if path.is_relative_to(project) else path
+
+
+def _cache(project: Path) -> Path:
+    """DVC's; where DVC does not start, the usual one."""
+    try:
+        return cache_of(project)
+    except UserError:
+        return project / ".dvc/cache"
 
 
 def _remotes(project: Path) -> list[str]:

@@ -184,12 +184,17 @@ def _make_copy(project: Project, copy: Path) -> None:
     _share_cache(project.dvc, copy / project.dvc.relative_to(project.top))
 
 
-def _share_cache(original: Path, copied: Path) -> None:
-    """Let the copy use the project's cache and its local settings, such as the type of links."""
-    output, code = _captured([sys.executable, "-m", "dvc", "cache", "dir"], original.parent)
+def cache_of(project: Path) -> Path:
+    """DVC's cache of a project, where its settings, also those of the user, say. Raises UserError if DVC fails."""
+    output, code = _captured([sys.executable, "-m", "dvc", "cache", "dir"], project)
     if code:
         raise UserError(f"dvc cache dir: {failure(output.splitlines())}")
-    cache = Path(output.strip().splitlines()[-1])
+    return Path(output.strip().splitlines()[-1])
+
+
+def _share_cache(original: Path, copied: Path) -> None:
+    """Let the copy use the project's cache and its local settings, such as the type of links."""
+    cache = cache_of(original.parent)
     cache.mkdir(parents=True, exist_ok=True)
     # By a link, as DVC writes configurations in ASCII only and the path may have other letters.
     (copied / "cache").symlink_to(cache)

@@ -43,13 +43,17 @@ class Leftover:
     advice: str = ""
 
 
-def find_leftovers(project: Path, dvc: Path | None) -> list[Leftover]:
-    """Everything found in a project and, if it has one, its folder `.dvc`. Nothing is changed."""
-    found = [*_scratch_folders(project), *_unfinished(project)]
-    if dvc is not None:
-        found += [*_dvc_locks(dvc / "tmp"), *_study_copy(dvc / "tmp"), *_cut_off_lock(project, dvc / "tmp")]
-        found += _damaged_objects(project, dvc)
-    return found
+def find_leftovers(project: Path, cache: Path) -> list[Leftover]:
+    """Everything found in a DVC project and in `cache`, DVC's. Nothing is changed."""
+    tmp = project / ".dvc/tmp"
+    return [
+        *_scratch_folders(project),
+        *_unfinished(project),
+        *_dvc_locks(tmp),
+        *_study_copy(tmp),
+        *_cut_off_lock(project, tmp),
+        *_damaged_objects(project, cache),
+    ]
 
 
 def _scratch_folders(project: Path) -> Iterator[Leftover]:
@@ -105,7 +109,7 @@ def _cut_off_lock(project: Path, folder: Path) -> Iterator[Leftover]:
         yield Leftover(path, what, holder, partial(_restore, path))
 
 
-def _damaged_objects(project: Path, dvc: Path) -> Iterator[Leftover]:
+def _damaged_objects(project: Path, cache: Path) -> Iterator[Leftover]:
     """Files in DVC's cache that dvc.lock names, and that have another content: DVC believes all that is read-only.
 
     Once one is gone, DVC notices that it is missing, which it does not of a damaged output beside it.
@@ -115,23 +119,24 @@ def _damaged_objects(project: Path, dvc: Path) -> Iterator[Leftover]:
         outs = {str(out["md5"]): out["path"] for stage in stages.values() for out in stage.get("outs", [])}
     except (OSError, UnicodeDecodeError, yaml.YAMLError, LookupError, TypeError, AttributeError):
         return  # none, or cut off
-    holder = holder_of(dvc / "tmp/lock") or holder_of(dvc / "tmp/rwlock.lock")
+    tmp = project / ".dvc/tmp"
+    holder = holder_of(tmp / "lock") or holder_of(tmp / "rwlock.lock")
     what = "damaged copy of {} in DVC's cache; once it is removed, `dvc pull` or `dvc repro` brings it again"
     for digest, output in outs.items():
-        path = _object(dvc, digest)
+        path = _object(cache, digest)
         whole = _has_digest(path, digest)
         if not whole:
             yield Leftover(path, what.format(output), holder, partial(_remove, path))
         elif DIGEST.fullmatch(digest) and digest.endswith(".dir") and path.is_file():
             for file in json.loads(path.read_text(encoding="utf-8")):
-                part = _object(dvc, file["md5"])
+                part = _object(cache, file["md5"])
                 if not _has_digest(part, file["md5"]):
                     named = f"{output}/{file['relpath']}"
                     yield Leftover(part, what.format(named), holder, partial(_remove, part))
 
 
-def _object(dvc: Path, digest: str) -> Path:
-    return dvc / "cache/files/md5" / digest[:2] / digest[2:]
+def _object(cache: Path, digest: str) -> Path:
+    return cache / "files/md5" / digest[:2] / digest[2:]
 
 
 def _has_digest(path: Path, digest: str) -> bool:
