@@ -1,4 +1,4 @@
-"""Do the intervals of accuracy, Brier score and p(true class) cover with the logistic probe itself?
+"""Do the intervals of accuracy and of the Brier score cover with the logistic probe itself?
 
     python benchmarks/logistic_scores.py    # half an hour on 2 cores; prints a table, which is in calibration.md
 

@@ -201,11 +201,8 @@ def compare(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Of names: as JSON.")] = False,
     score: Annotated[
-        Literal["accuracy", "brier", "p_true"],
-        typer.Option(
-            help="Of names: what is compared; brier is 1 less half of the Brier score, p_true the true class's "
-            "probability."
-        ),
+        Literal["accuracy", "brier"],
+        typer.Option(help="Of names: what is compared; brier is 1 less half of the Brier score."),
     ] = "accuracy",
 ) -> None:
     """The gain of pretraining over random initialisation, its interval, and a verdict; or what is named, side by side.

@@ -87,12 +87,12 @@ def test_what_is_not_there_is_refused(study: Path, names: list[str], message: st
 
 def test_probabilities_can_be_compared_instead(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    comparing.run(["tiny", "tiny/random"], 0.95, "json", "p_true")
+    comparing.run(["tiny", "tiny/random"], 0.95, "json", "brier")
     ours, theirs = json.loads(capsys.readouterr().out)
     predictions = read_predictions(paths.predictions("tiny"))
-    truth = np.arange(len(predictions.y)), predictions.y
-    means = [np.mean([repeat[truth].mean() for repeat in arm.probability]) for arm in predictions.arms]
-    assert ours["p_true"] == pytest.approx(means[0], abs=1e-5)
+    truth = np.eye(2)[predictions.y]
+    means = [1 - np.mean(((arm.probability - truth) ** 2).sum(axis=2)) / 2 for arm in predictions.arms]
+    assert ours["brier"] == pytest.approx(means[0], abs=1e-5)
     assert theirs["difference"] == pytest.approx(np.mean(means[1:]) - means[0], abs=1e-5)
     said_of_halves = "intervals without them do not cover other training items"
     comparing.run(["tiny", "tiny/random"], 0.95, "table", "brier")

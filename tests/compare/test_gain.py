@@ -10,7 +10,6 @@ from scipy.stats import t, ttest_ind
 
 from by_hand import anova
 from made_pairs import HALF_COUNTS, REPEATS, SEEDS, SPLITS, Y, make_pairs
-from trajprobe.artifacts.predictions import Score
 from trajprobe.compare.gain import estimate_gain
 from trajprobe.compare.paired_predictions import Contrast
 from trajprobe.compare.random_effects import (
@@ -101,8 +100,7 @@ def test_any_two_arms_can_be_compared_also_without_split_halves() -> None:
     assert found.df == pytest.approx(29)
 
 
-@pytest.mark.parametrize("score", ["brier", "p_true"])
-def test_a_difference_of_probabilities_is_that_of_items_and_of_their_own_split_halves(score: Score) -> None:
+def test_a_difference_of_brier_scores_is_that_of_items_and_of_their_own_split_halves() -> None:
     rng, given = np.random.default_rng(2), make_pairs()
     (contrast,) = given.contrasts["e"]
     arms = [
@@ -111,19 +109,19 @@ def test_a_difference_of_probabilities_is_that_of_items_and_of_their_own_split_h
             probability=rng.dirichlet(np.ones(3), (REPEATS, 60)).astype(np.float32),
             split_half_scores={
                 **arm.split_half_scores,
-                score: rng.uniform(0, 1, HALF_COUNTS.shape) * HALF_COUNTS,
+                "brier": rng.uniform(0, 1, HALF_COUNTS.shape) * HALF_COUNTS,
             },
         )
         for arm in (contrast.pretrained, *contrast.random)
     ]
-    scored = replace(given, score=score)
+    scored = replace(given, score="brier")
     by_item = np.zeros((1 + SEEDS, 60))
     for (number, arm), item, repeat in product(enumerate(arms), range(60), range(REPEATS)):
         p = arm.probability[repeat, item].astype(float)
         loss = sum((p[k] - (k == Y[item])) ** 2 for k in range(3)) / 2
-        by_item[number, item] += (1 - loss if score == "brier" else p[Y[item]]) / REPEATS
+        by_item[number, item] += (1 - loss) / REPEATS
     table = (by_item[0] - by_item[1:]).reshape(SEEDS, 30, 2).mean(axis=2)
-    of_arms = np.array([arm.split_half_scores[score].sum(axis=2) / 30 for arm in arms])
+    of_arms = np.array([arm.split_half_scores["brier"].sum(axis=2) / 30 for arm in arms])
     halves = of_arms[0] - of_arms[1:].mean(axis=0)
     without = [replace(arm, split_half_scores={}) for arm in arms]
     for given_arms, expected in ((arms, [tuple(pair) for pair in halves]), (without, [])):

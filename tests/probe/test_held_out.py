@@ -105,7 +105,7 @@ def test_scores_are_those_of_probes_fitted_on_that_half():
     ]
     pairs, ticks = divide(y), []
     scores = split_half_scores(arms, y, 3, pairs, workers=2, advance=lambda: ticks.append(1))
-    assert [list(own) for own in scores] == [["accuracy", "brier", "p_true"]] * 2
+    assert [list(own) for own in scores] == [["accuracy", "brier"]] * 2
     assert all(sums.shape == (3, 2, 3) for own in scores for sums in own.values())
     assert len(ticks) == 2 * 3 * 2
     counts = split_half_counts(y, 3, pairs)
@@ -121,7 +121,6 @@ def test_scores_are_those_of_probes_fitted_on_that_half():
                 true = own[item]
                 expected["accuracy"][true] += p[true] == max(p)
                 expected["brier"][true] += 1 - sum((p[k] - (k == true)) ** 2 for k in range(3)) / 2
-                expected["p_true"][true] += p[true]
         for score, sums in expected.items():
             assert scores[arm][score][1, 0] == pytest.approx(sums, rel=1e-12), score
     alone = split_half_scores(arms, y, 3, pairs, workers=1, advance=lambda: None)

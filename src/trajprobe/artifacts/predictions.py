@@ -21,9 +21,9 @@ from trajprobe.core.parquet_file import create_parquet, read_parquet_metadata, r
 
 # What an item counts with. Of classes: whether it is classified correctly; or, of its probabilities p, one less half of
 # the Brier score, sum_k (p_k - [k is true])^2 / 2 (Brier, Verification of forecasts expressed in terms of probability,
-# Monthly Weather Review 78, 1950); or the probability of the true class. All are 1 at best, 0 at worst. Of numbers: its
-# part in the coefficient of determination.
-ClassScore = Literal["accuracy", "brier", "p_true"]
+# Monthly Weather Review 78, 1950). Both are 1 at best, 0 at worst. Of numbers: its part in the coefficient of
+# determination.
+ClassScore = Literal["accuracy", "brier"]
 Score = ClassScore | Literal["r2"]
 CLASS_SCORES: tuple[ClassScore, ...] = get_args(ClassScore)
 DECIMALS = 6  # of a sum of scores in the file
@@ -118,8 +118,6 @@ def item_scores(score: ClassScore, probability: np.ndarray, y: np.ndarray) -> np
         return np.asarray(probability.argmax(axis=-1) == y, np.float64)
     probability = probability.astype(np.float64)
     true = probability[..., np.arange(len(y)), y]
-    if score == "p_true":
-        return np.asarray(true)
     return np.asarray((1 - (probability**2).sum(axis=-1)) / 2 + true)
 
 

@@ -47,7 +47,6 @@ MOST_CAUSES = 6  # that are listed
 SCORES: dict[Score, str] = {
     "accuracy": "accuracy",
     "brier": "1 − Brier score / 2",
-    "p_true": "p(true class)",
     "r2": "R²",
 }
 
