@@ -36,11 +36,12 @@ from trajprobe.compare.random_effects import (
 from worlds import Outcome, Studies, Tables, TableWorld, World, calibrate
 
 NARROW = World("narrow features", width=16, signal=3.0, noise=1.0)
+WIDE = World("wide features", width=128, signal=3.5, noise=2.2)
 GROUPED = World("groups of 4", width=16, signal=3.2, noise=1.3, group=4, common=0.5)
 PEOPLE = World("people", width=16, signal=3.2, noise=1.3, common=0.3, mixed=True)
 WORLDS = [  # with their numbers of items
     (NARROW, (40, 200, 1000)),
-    (World("wide features", width=128, signal=3.5, noise=2.2), (40, 200)),
+    (WIDE, (40, 200)),
     (GROUPED, (200, 1000)),
     (World("four seeds", width=16, signal=3.5, noise=1.3, seeds=4), (40, 200, 1000)),
     (replace(NARROW, name="1 seed in 10 collapses", collapsed=0.1), (200, 1000)),
@@ -61,6 +62,7 @@ BRIER = [  # worlds of the option `compare --score brier`
     (replace(world, name=f"{world.name}, Brier score", score="brier"), sizes)
     for world, sizes in [
         (NARROW, (40, 200, 1000)),
+        (WIDE, (40, 200)),
         (GROUPED, (200,)),
         (replace(PEOPLE, name="12 people, unequal", group=40, unequal=0.6), (480,)),
         (replace(NARROW, name="1 seed in 10 collapses", collapsed=0.1), (200,)),

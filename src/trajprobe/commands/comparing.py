@@ -44,6 +44,7 @@ UNRELATED = (
     "plot",
 )  # sections that no prediction reads
 MOST_CAUSES = 6  # that are listed
+FEW_GROUPS = 100  # for a half of them to show how Brier scores vary
 SCORES: dict[Score, str] = {
     "accuracy": "accuracy",
     "brier": "1 − Brier score / 2",
@@ -232,4 +233,9 @@ def _print(paired: PairedPredictions, rungs: Sequence[Rung], confidence: float) 
         out.print(
             "Not all of these have results in split halves: intervals without them do not cover other training items, "
             'and are too narrow (docs/statistics.md, "This checkpoint").'
+        )
+    elif paired.score == "brier" and paired.n_groups < FEW_GROUPS:
+        out.print(
+            f"Fewer than {FEW_GROUPS} independent items: where features are many, intervals of Brier scores are "
+            'a little too narrow (docs/statistics.md, "Anything side by side").'
         )
