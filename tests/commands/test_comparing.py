@@ -201,7 +201,7 @@ def test_revisions_and_experiments_are_read_as_they_were(
         UserError, match=r"other and before were probed with different items \(50 and 40 held out\)"
     ):
         comparing.run(["before", "other"], 0.95, "table")
-    with pytest.raises(UserError, match=r"damaged: data/predictions/tiny\.parquet: "):
+    with pytest.raises(UserError, match=r"damaged: data/predictions/tiny\.parquet: .*; repeat that study"):
         Revision("damaged").predictions("tiny")
     with pytest.raises(UserError, match="nowhere: is no revision or experiment here"):
         Revision("nowhere")

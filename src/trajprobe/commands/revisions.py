@@ -11,12 +11,13 @@ from typing import Any
 
 import yaml
 
-from trajprobe.artifacts.predictions import Predictions, read_predictions
+from trajprobe.artifacts.predictions import REMEDY, Predictions, read_predictions
 from trajprobe.commands.experiments import find_project
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
 
 WORKSPACE = "workspace"
+AGAIN = "repeat that study with the code as it is now: `dvc exp run` with its params"
 
 
 class Revision:
@@ -72,7 +73,8 @@ class Revision:
             try:
                 return read_predictions(copy)
             except UserError as error:
-                raise UserError(str(error).replace(str(copy), f"{self.name}: {path}")) from None
+                said = str(error).replace(str(copy), f"{self.name}: {path}")
+                raise UserError(said.replace(REMEDY, AGAIN)) from None
 
     def _read(self, path: Path) -> bytes:
         if self._files is None:
