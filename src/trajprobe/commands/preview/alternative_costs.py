@@ -54,9 +54,8 @@ def alternative_rows(
             yield _trained(stage, plan, settings.cnn3d, 1, times.step)
         elif times.encoder is None or times.encoder_fits is None:
             yield StageCost(stage, "", None, None, "its encoder was not timed")
-        elif (
-            name == "finetune"
-        ):  # a pretrained and a random arm, each to find how many epochs help, and then for good
+        elif name == "finetune":
+            # Each arm is trained twice: to find how many epochs help, and on the whole training part.
             seconds = 2 * (1 + BACKWARD) * times.encoder.clip
             yield _trained(stage, plan, settings.finetune, 2, seconds)
         else:
@@ -73,12 +72,13 @@ def _probed(stage: str, plan: StudyPlan, fits: FitTimes, seconds: float) -> Stag
 def _trained(
     stage: str, plan: StudyPlan, settings: TrainingParams, arms: int, clip_seconds: float
 ) -> StageCost:
-    """clip_seconds: of training on a clip once, with all workers busy."""
+    """arms: pretrained and random, or one. clip_seconds: of training on a clip once, with all workers busy.
+
+    Each half is trained on from the first seed alone, and has half of the items.
+    """
     repeats = min(settings.repeats, plan.repeats)
     in_folds = settings.seeds * plan.folds * repeats
-    in_halves = (
-        2 * plan.folds * min(settings.split_halves, plan.split_halves)
-    )  # of the first seed, of half the items
+    in_halves = 2 * plan.folds * min(settings.split_halves, plan.split_halves)
     clips = arms * settings.epochs * plan.train * (in_folds + in_halves / 2)
     disk = prediction_bytes(replace(plan, repeats=repeats), arms * settings.seeds)
     return StageCost(
