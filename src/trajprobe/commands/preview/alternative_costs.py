@@ -20,7 +20,7 @@ from trajprobe.commands.preview.cost_model import (
 
 BACKWARD = 2  # forward passes that one backward takes, about (Kaplan et al., arXiv:2001.08361, section 2.1)
 FROM_A_FIT = "from one fit, within a factor of 2"
-AT_MOST = "all epochs, of which early stopping saves some; within a factor of 2"
+AT_MOST = "at most: all epochs are counted, and early stopping saves some"
 NOT_TIMED = "not timed: seconds to minutes for hundreds of items"
 
 
