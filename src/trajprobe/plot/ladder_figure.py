@@ -1,8 +1,9 @@
-"""Every way to classify the items by its accuracy, against how much its model keeps: is the encoder worth its size?
+"""Every way to classify the items: its accuracy, and in the same line what its model costs. Is the encoder worth it?
 
-What is statistically tied for best has a filled mark, everything else an open one. Controls, whose size nothing counts,
-stand in a strip of their own at the left. Size and not time, because a measured second is never twice the same, and the
-figure would be another one after every run.
+The best come first. What is statistically tied for best has a filled mark and a bold name, everything else an open one.
+Costs are numbers that the model keeps and multiply-adds of a clip, on logarithmic scales; where nothing counts one, its
+place is empty. Counts and not time, because a measured second is never twice the same, and the figure would be another
+one after every run.
 """
 
 import math
@@ -14,93 +15,90 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
 from trajprobe.artifacts.comparisons import LadderRow
-from trajprobe.artifacts.formatting import ACCURACY, Scale
+from trajprobe.artifacts.formatting import ACCURACY, Scale, prefixed
 from trajprobe.plot.style import WIDTH, chance_look, chance_mark, in_percent, key_above, mark, panel, short
 from trajprobe.plot.theme import Theme
 
-HEIGHT, TOP, BOTTOM, LEFT, RIGHT = 3.4, 0.6, 0.65, 0.75, 1.3  # inches
-STRIP, GAP = 2.4, 0.15  # inches: the strip of rows without a size, and the space beside it
-SPACE = 0.17  # inches between two names, at least
-SAME, NEAR = 0.012, 0.2  # shares of the axis: sizes that are drawn side by side, and whose names may overlap
+ROW = 0.3  # inches
+TOP, BOTTOM, GAP, RIGHT = 0.95, 0.62, 0.4, 0.75  # inches around and between the panels
+COST = 1.75  # inches: a panel of costs
+STEPS = 4  # labelled powers of ten in a panel of costs, at most
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def draw_ladder(rows: Sequence[LadderRow], chance: float, theme: Theme, scale: Scale = ACCURACY) -> Figure:
     """rows: those of ladder.csv. chance: accuracy of the most frequent class, a fraction, or as the scale has it."""
-    figure = Figure(figsize=(WIDTH, TOP + HEIGHT + BOTTOM))
-    names = dict(zip(map(id, rows), short([_name(row) for row in rows], 24, "alternative"), strict=True))
-    sized = [(math.log10(row.parameters), row) for row in rows if row.parameters]
-    others = [(0.0, row) for row in rows if not row.parameters]
-    low = min([chance, *(row.accuracy.low for row in rows)])
-    high = max(row.accuracy.high for row in rows)
-    pad = 0.06 * (high - low)
-    strip = STRIP if others else 0.0
-    limits = (low - pad, high + pad)
-    for left, width, part, title in (
-        (LEFT, strip, others, "size not counted"),
-        (
-            LEFT + strip + GAP * bool(others),
-            WIDTH - LEFT - RIGHT - strip - GAP,
-            sized,
-            "numbers that the model keeps",
-        ),
-    ):
-        if not part:
-            continue
-        axes = panel(figure, left, BOTTOM, width, HEIGHT, ylim=limits)
-        axes.grid(axis="y")
-        axes.axhline(chance, **chance_look(theme))
-        axes.set_xlabel(title)
-        in_percent(axes.yaxis, scale)
-        if part is sized:
-            sizes = [size for size, _ in part]
-            axes.set_xlim(min(sizes) - 0.5, max(sizes) + 0.5)
-            axes.xaxis.set_major_locator(MultipleLocator(1))
-            axes.xaxis.set_major_formatter(lambda power, _: f"{10**power:,.0f}")
-        else:
-            axes.set(xlim=(-0.15, 1), xticks=[])
-        if left == LEFT:
-            axes.set_ylabel(scale.axis)
-        else:
-            axes.set_yticklabels([])
-        _marks(axes, part, names, theme)
-    look = {"marker": "o", "linestyle": "", "markersize": 8, "color": theme.control, "markeredgewidth": 1.6}
+    rows = sorted(rows, key=lambda row: -row.accuracy.value)
+    costs = [
+        (title, counts)
+        for title, counts in (
+            ("Numbers kept", [row.parameters for row in rows]),
+            ("Multiply-adds of a clip", [row.multiply_adds for row in rows]),
+        )
+        if any(counts)
+    ]
+    names = short([_name(row) for row in rows], 24, "alternative")
+    left = max(1.25, 0.35 + 0.084 * max(map(len, names)))
+    width = WIDTH - left - RIGHT - len(costs) * (GAP + COST)
+    height = ROW * len(rows)
+    figure = Figure(figsize=(WIDTH, TOP + height + BOTTOM))
+
+    def lined(start: float, width: float) -> Axes:
+        axes = panel(figure, start, BOTTOM, width, height, ylim=(len(rows) - 0.5, -0.5))
+        axes.grid(axis="x")
+        return axes
+
+    axes = lined(left, width)
+    axes.set_title(scale.title)
+    axes.set_yticks(range(len(rows)), names)
+    for text, row in zip(axes.get_yticklabels(), rows, strict=True):
+        text.set(fontweight="bold") if row.tied else text.set(color=theme.muted)
+    axes.axvline(chance, **chance_look(theme))
+    in_percent(axes.xaxis, scale)
+    axes.set_xlabel(scale.axis)
+    for line, row in enumerate(rows):
+        ends = [row.accuracy.low, row.accuracy.high]
+        axes.plot(ends, [line, line], color=_colour(row, theme), linewidth=2, gid="interval")
+        axes.plot([row.accuracy.value], [line], "o", gid="estimate", **_look(row, theme))
+    for number, (title, counts) in enumerate(costs):
+        beside = lined(left + width + GAP + number * (COST + GAP), COST)
+        beside.set_title(title)
+        beside.set_yticks([])
+        _costs(beside, rows, counts, theme)
+    look = {"marker": "o", "linestyle": "", "markersize": 8, "markeredgewidth": 1.6}
     handles = [
-        mark("tied for best", **look),
-        mark("not tied for best", **look, markerfacecolor=theme.surface),
-        mark("pretrained", color=theme.pretrained, marker="o", linestyle="", markersize=8),
-        mark("random", color=theme.random, marker="o", linestyle="", markersize=8),
+        mark("tied for best", **look, color=theme.control),
+        mark("not tied for best", **look, color=theme.control, markerfacecolor=theme.surface),
+        mark("pretrained", **look, color=theme.pretrained),
+        mark("random", **look, color=theme.random),
         chance_mark(chance, theme, scale),
     ]
-    key_above(figure, handles, LEFT, theme)
+    key_above(figure, handles, left, theme)
     return figure
 
 
-def _marks(axes: Axes, rows: Sequence[tuple[float, LadderRow]], names: dict[int, str], theme: Theme) -> None:
-    """Marks with intervals, side by side where two have one size; names right of them, moved apart where they would
-    overlap."""
-    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    colours = {"pretrained": theme.pretrained, "random": theme.random}
-    placed: list[tuple[float, float]] = []  # size, and height of the name
-    for size, row in sorted(rows, key=lambda pair: -pair[1].accuracy.value):
-        accuracy, colour = row.accuracy, colours.get(row.arm, theme.control)
-        same = sum(abs(other - size) < SAME * (right - left) for other, _ in placed)
-        x = size + same * SAME * (right - left)
-        axes.plot([x, x], [accuracy.low, accuracy.high], color=colour, linewidth=2, gid="interval")
-        fill = colour if row.tied else theme.surface
-        look: dict[str, Any] = {
-            "markersize": 8,
-            "color": colour,
-            "markerfacecolor": fill,
-            "markeredgewidth": 1.6,
-        }
-        axes.plot([x], [accuracy.value], "o", gid="estimate", **look)
-        near = [level for other, level in placed if abs(other - size) < NEAR * (right - left)]
-        level = min([accuracy.value, *(each - SPACE / HEIGHT * (high - low) for each in near)])
-        placed.append((size, level))
-        shift = (level - accuracy.value) / (high - low) * HEIGHT * 72
-        place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "color": theme.ink}
-        box = {"facecolor": theme.surface, "edgecolor": "none", "pad": 1}  # over the grid
-        axes.annotate(names[id(row)], (x, accuracy.value), (10, shift), bbox=box, **place)
+def _costs(axes: Axes, rows: Sequence[LadderRow], counts: Sequence[int | None], theme: Theme) -> None:
+    """A mark for each count, on a logarithmic scale, with its value beside it."""
+    powers = [math.log10(count) for count in counts if count]
+    low, high = math.floor(min(powers)), max(math.ceil(max(powers)), math.floor(min(powers)) + 1)
+    axes.set_xlim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+    axes.xaxis.set_major_locator(MultipleLocator(math.ceil((high - low) / STEPS)))
+    axes.xaxis.set_major_formatter(lambda power, _: f"10{f'{power:.0f}'.translate(SUPERSCRIPTS)}")
+    place: dict[str, Any] = {"textcoords": "offset points", "va": "center_baseline", "fontsize": 8}
+    for line, (row, count) in enumerate(zip(rows, counts, strict=True)):
+        if count:
+            axes.plot([math.log10(count)], [line], "o", gid="cost", **_look(row, theme))
+            axes.annotate(prefixed(count), (math.log10(count), line), (9, 0), color=theme.muted, **place)
+
+
+def _colour(row: LadderRow, theme: Theme) -> str:
+    return {"pretrained": theme.pretrained, "random": theme.random}.get(row.arm, theme.control)
+
+
+def _look(row: LadderRow, theme: Theme) -> dict[str, Any]:
+    colour = _colour(row, theme)
+    fill = colour if row.tied else theme.surface
+    return {"markersize": 7, "color": colour, "markerfacecolor": fill, "markeredgewidth": 1.6}
 
 
 def _name(row: LadderRow) -> str:
