@@ -20,8 +20,8 @@ from trajprobe.plot.style import WIDTH, chance_look, chance_mark, in_percent, ke
 from trajprobe.plot.theme import Theme
 
 ROW = 0.3  # inches
-TOP, BOTTOM, GAP, RIGHT = 0.95, 0.62, 0.4, 0.75  # inches around and between the panels
-COST = 1.75  # inches: a panel of costs
+TOP, BOTTOM, GAP, RIGHT = 0.95, 0.62, 0.6, 0.6  # inches around and between the panels
+COST = 1.7  # inches: a panel of costs
 STEPS = 4  # labelled powers of ten in a panel of costs, at most
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
