@@ -1,6 +1,6 @@
 """Do the intervals of accuracy and of the Brier score cover with the logistic probe itself?
 
-    python benchmarks/logistic_scores.py    # half an hour on 2 cores; prints a table, which is in calibration.md
+    python benchmarks/logistic_scores.py    # 2 to 6 seconds of a core for a study; prints a table, in calibration.md
 
 calibration.py has thousands of studies, and therefore a probe in closed form. Here are a few hundred of the same worlds
 with everything as `compare` has it: penalties chosen by inner folds, probabilities, and split halves under the median
@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from calibration import GROUPED, NARROW, WIDE
 from trajprobe.artifacts.predictions import CLASS_SCORES, Arm, ClassScore
 from trajprobe.compare.gain import gain_interval
 from trajprobe.compare.paired_predictions import PairedPredictions
@@ -26,13 +27,12 @@ from trajprobe.probe.held_out import (
     split_half_scores,
 )
 from trajprobe.probe.logistic import make_l2_grid
-from worlds import FOLDS, REPEATS, SPLIT_HALVES, Studies, World
+from worlds import FOLDS, REPEATS, SPLIT_HALVES, Studies
 
-NARROW = World("narrow features", width=16, signal=3.0, noise=1.0)
 CELLS = (  # the world, its numbers of items, the noise of the pretrained encoder
     (NARROW, 60, 0.7),
-    (World("wide features", width=128, signal=3.5, noise=2.2), 60, 1.6),
-    (World("groups of 4", width=16, signal=3.2, noise=1.3, group=4, common=0.5), 200, 1.0),
+    (WIDE, 60, 1.6),
+    (GROUPED, 200, 1.0),
 )
 GRID = (1e-4, 1e2)
 
