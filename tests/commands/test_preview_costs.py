@@ -83,7 +83,7 @@ def test_the_analyses_are_the_fits_that_are_switched_on() -> None:
 def alternatives(plan: StudyPlan, *names: str, **changes: Any) -> dict[str, StageCost]:
     """The rows of the alternatives `names` with the params of this repository, by name."""
     settings = BaselineParams(**yaml.safe_load((ROOT / "params.yaml").read_text())["baseline"])
-    times = AlternativeTimes(FITS, 0.001, EncoderTimes(0.5, 0.01, [128]), FITS, has_paths=True)
+    times = AlternativeTimes(FITS, 0.001, (EncoderTimes(0.5, 0.01, [128]), FITS), has_paths=True)
     rows = alternative_rows(names, plan, settings, replace(times, **changes))
     return dict(zip(names, rows, strict=True))
 

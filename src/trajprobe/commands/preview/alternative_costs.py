@@ -27,14 +27,13 @@ NOT_TIMED = "not timed: seconds to minutes for hundreds of items"
 @dataclass(frozen=True)
 class AlternativeTimes:
     """fits: of a probe on as many columns as a control has. step: seconds that `cnn3d` trains for on a clip, with all
-    workers busy. encoder, encoder_fits: of the encoder that alternatives with one use; None if it was not timed.
-    has_paths: whether the items have trajectories.
+    workers busy. encoder: of the one that alternatives with one use, with the fits to its features; None if it was not
+    timed. has_paths: whether the items have trajectories.
     """
 
     fits: FitTimes
     step: float
-    encoder: EncoderTimes | None
-    encoder_fits: FitTimes | None
+    encoder: tuple[EncoderTimes, FitTimes] | None
     has_paths: bool
 
 
@@ -52,15 +51,15 @@ def alternative_rows(
             yield StageCost(stage, "", None, None, NOT_TIMED)
         elif name == "cnn3d":
             yield _trained(stage, plan, settings.cnn3d, 1, times.step)
-        elif times.encoder is None or times.encoder_fits is None:
+        elif times.encoder is None:
             yield StageCost(stage, "", None, None, "its encoder was not timed")
         elif name == "finetune":
             # Each arm is trained twice: to find how many epochs help, and on the whole training part.
-            seconds = 2 * (1 + BACKWARD) * times.encoder.clip
+            seconds = 2 * (1 + BACKWARD) * times.encoder[0].clip
             yield _trained(stage, plan, settings.finetune, 2, seconds)
         else:
-            one_pass = times.encoder.ready + plan.items * times.encoder.clip
-            yield _probed(stage, plan, times.encoder_fits, one_pass)
+            encoder, fits = times.encoder
+            yield _probed(stage, plan, fits, encoder.ready + plan.items * encoder.clip)
 
 
 def _probed(stage: str, plan: StudyPlan, fits: FitTimes, seconds: float) -> StageCost:

@@ -167,8 +167,8 @@ def stage_costs(work: MeasuredWork, params: Params) -> list[StageCost]:
         else:
             rows += _encoder_rows(params, name, plan, *own.timed)
     first = work.encoders.get(params.encoders[0])
-    encoder, encoder_fits = (None, None) if first is None or isinstance(first.timed, str) else first.timed
-    times = AlternativeTimes(work.control_fits, work.step, encoder, encoder_fits, work.path_bytes > 0)
+    timed = None if first is None or isinstance(first.timed, str) else first.timed
+    times = AlternativeTimes(work.control_fits, work.step, timed, work.path_bytes > 0)
     rows += alternative_rows(params.baselines, plan, params.baseline, times)
     return [*rows, StageCost("compare, plot", "", None, None, "not timed: seconds")]
 
