@@ -121,10 +121,10 @@ def item_scores(score: ClassScore, probability: np.ndarray, y: np.ndarray) -> np
     return np.asarray((1 - (probability**2).sum(axis=-1)) / 2 + true)
 
 
-def class_sums(probability: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(S, K) each of CLASS_SCORES added up over the items of each class; probability: (m, K), y: (m,) integers."""
+def class_sums(probability: np.ndarray, y: np.ndarray) -> dict[Score, np.ndarray]:
+    """By score, (K,) float64 sums over the items of each class; probability: (m, K), y: (m,) integers below K."""
     width = probability.shape[1]
-    return np.stack([np.bincount(y, item_scores(score, probability, y), width) for score in CLASS_SCORES])
+    return {score: np.bincount(y, item_scores(score, probability, y), width) for score in CLASS_SCORES}
 
 
 def write_predictions(path: Path | str, predictions: Predictions) -> None:
@@ -183,14 +183,17 @@ def _table(predictions: Predictions, own: ArmPredictions) -> pa.Table:
     return pa.table(columns, schema=SCHEMA if n_classes else NUMERIC_SCHEMA)
 
 
-def read_predictions(path: Path | str) -> Predictions:
-    """Read what `write_predictions` wrote. Raises UserError if the file is missing, damaged, or not such a file."""
-    schema, metadata = read_parquet_metadata(path, REMEDY)
+def read_predictions(path: Path | str, remedy: str = REMEDY) -> Predictions:
+    """Read what `write_predictions` wrote. Raises UserError if the file is missing, damaged, or not such a file.
+
+    remedy: a clause for messages.
+    """
+    schema, metadata = read_parquet_metadata(path, remedy)
     if not schema.equals(SCHEMA if metadata.get("classes") else NUMERIC_SCHEMA):
-        raise UserError(f"{path}: is not a file of predictions; {REMEDY}")
+        raise UserError(f"{path}: is not a file of predictions; {remedy}")
     if "split_half_scores" not in metadata:
-        raise UserError(f"{path}: was not written by this version of trajprobe; {REMEDY}")
-    tables = list(read_row_groups(path, schema.names, REMEDY))
+        raise UserError(f"{path}: was not written by this version of trajprobe; {remedy}")
+    tables = list(read_row_groups(path, schema.names, remedy))
     classes = metadata["classes"]
     counts = _per_half(metadata["split_half_counts"], classes, int)
     first = tables[0] if tables else schema.empty_table()

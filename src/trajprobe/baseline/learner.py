@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from trajprobe.artifacts.predictions import CLASS_SCORES, Arm, ArmPredictions, class_sums
+from trajprobe.artifacts.predictions import CLASS_SCORES, Arm, ArmPredictions, Score, class_sums
 from trajprobe.baseline.task import Outcome, Task
 from trajprobe.core import paths
 from trajprobe.core.costs import Measured
@@ -28,7 +28,7 @@ from trajprobe.core.parallel import parallel_map
 from trajprobe.core.progress import progress
 from trajprobe.extract.shard_cache import ShardCache, shard_key
 from trajprobe.probe.folds import Fold, Split, assign_folds, splits_of
-from trajprobe.probe.held_out import Half, split_half_counts
+from trajprobe.probe.held_out import Half, by_arm, split_half_counts
 
 INNER_STREAM = 3  # of random numbers, apart from those of the probe's folds and halves
 
@@ -63,14 +63,14 @@ class Learner(ABC):
     def fit(self, train: np.ndarray, test: np.ndarray, inner: Sequence[Split], seed: int) -> Fit:
         """Train on the items `train` and predict the items `test`; inner: (train, test) positions within `train`."""
 
-    def half_scores(self, half: Half, seed: int) -> np.ndarray:
-        """(S, K) each of CLASS_SCORES, added up over the tested items of each class in all folds of a half."""
-        sums = np.zeros((len(CLASS_SCORES), self.n_classes))
+    def half_scores(self, half: Half, seed: int) -> dict[Score, np.ndarray]:
+        """By score, (K,) float64 sums over the tested items of each class in all folds of a half."""
+        probability = []
         for number, (train, test) in enumerate(half.folds):
             train, test = half.items[train], half.items[test]
-            fit = self.fit(train, test, self._inner(train, [seed, number]), seed)
-            sums += class_sums(fit.probability, self.y[test])
-        return sums
+            probability.append(self.fit(train, test, self._inner(train, [seed, number]), seed).probability)
+        tested = half.items[np.concatenate([test for _, test in half.folds])]
+        return class_sums(np.concatenate(probability), self.y[tested])
 
     def _inner(self, train: np.ndarray, seed: Sequence[int]) -> list[Split]:
         """At most `inner_folds` inner folds, groups whole; none if a class has a single group."""
@@ -121,15 +121,14 @@ def train_everywhere(
                     yield result
 
         fits = list(run(fit_jobs))
-        sums = np.array([result["scores"] for result in run(half_jobs)])
+        halves_found: list[dict[Score, np.ndarray]] = [
+            {score: result[score][0] for score in CLASS_SCORES} for result in run(half_jobs)
+        ]
     if learners[0].identity is not None:
         cache.prune()
     counts = split_half_counts(inputs.y, task.n_classes, pairs)
-    sums = sums.reshape(len(firsts), len(pairs), 2, len(CLASS_SCORES), task.n_classes)
-    by_kind = {
-        arms[index].arm: dict(zip(CLASS_SCORES, np.moveaxis(own, -2, 0), strict=True))
-        for index, own in zip(firsts, sums, strict=True)
-    }
+    in_halves = by_arm(halves_found, len(firsts))
+    by_kind = {arms[index].arm: own for index, own in zip(firsts, in_halves, strict=True)}
     per_arm = [fits[start : start + len(folds)] for start in range(0, len(fits), len(folds))]
     predictions = [
         replace(_arm_predictions(task, arm, folds, own), split_half_scores=by_kind[arm.arm])
@@ -152,17 +151,18 @@ Job = tuple[Learner, int, tuple[np.ndarray, np.ndarray, Sequence[Split]] | Half]
 
 
 def _kept_or_run(cache: ShardCache, job: Job) -> dict[str, np.ndarray]:
-    """{"probability": (H, K), "costs": (1, 4)} of a fold, {"scores": (S, K)} of a half; out of the cache if there."""
+    """{"probability": (H, K), "costs": (1, 4)} of a fold, a (1, K) for each of CLASS_SCORES of a half."""
     learner, seed, part = job
-    names = ["scores"] if isinstance(part, Half) else ["probability", "costs"]
+    names = list(CLASS_SCORES) if isinstance(part, Half) else ["probability", "costs"]
     key = None
     if learner.identity is not None:
         key = shard_key({**learner.identity, "seed": seed, "part": names, "items": _digest(learner, part)})
         kept = cache.get(key, names, (None, None), np.float64)
         if kept is not None:
             return kept
+    result: dict[str, np.ndarray]
     if isinstance(part, Half):
-        result = {"scores": learner.half_scores(part, seed)}
+        result = {score: sums[None] for score, sums in learner.half_scores(part, seed).items()}
     else:
         fit = learner.fit(*part, seed)
         costs = [fit.training_seconds, fit.inference_seconds, fit.parameters, fit.bytes]

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from trajprobe.artifacts.predictions import Arm, class_sums
+from trajprobe.artifacts.predictions import Arm, Score
 from trajprobe.baseline import dtw
 from trajprobe.baseline.dtw import resample
 from trajprobe.baseline.learner import Fit, Learner, array_digest, source_digests, train_everywhere
@@ -27,7 +27,8 @@ from trajprobe.core.costs import stopwatch
 from trajprobe.probe import logistic, solver
 from trajprobe.probe.folds import Split
 from trajprobe.probe.held_out import Half
-from trajprobe.probe.logistic import fit_logistic, predict_folds
+from trajprobe.probe.logistic import fit_logistic
+from trajprobe.probe.targets import Classes
 
 
 class MultiRocketProbe(Learner):
@@ -68,14 +69,12 @@ class MultiRocketProbe(Learner):
         parameters = sum(numbers) + (rows.shape[1] + 1) * self.n_classes
         return Fit(probability, trained - start, (tested - trained) / len(test), parameters, 4 * parameters)
 
-    def half_scores(self, half: Half, seed: int) -> np.ndarray:
+    def half_scores(self, half: Half, seed: int) -> dict[Score, np.ndarray]:
         rows, y = self._rows(self._fit_transform(half.items, seed), half.items), self.y[half.items]
         first = half.folds[0][0]
         inner = self._inner(half.items[first], [seed])
         l2 = fit_logistic(rows[first], y[first], self.n_classes, inner, self.l2_grid).l2
-        probability = predict_folds(rows, y, self.n_classes, half.folds, l2)
-        tested = np.concatenate([test for _, test in half.folds])
-        return class_sums(np.concatenate(probability), y[tested])
+        return Classes(y, self.n_classes).half_scores(rows, l2, np.arange(len(y)), half.folds)
 
     def _fit_transform(self, items: np.ndarray, seed: int) -> Any:
         from sktime.transformations.rocket import MultiRocketMultivariate

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from trajprobe.artifacts.predictions import REMEDY, Predictions, read_predictions
+from trajprobe.artifacts.predictions import Predictions, read_predictions
 from trajprobe.commands.experiments import find_project
 from trajprobe.core import paths
 from trajprobe.core.errors import UserError
@@ -71,10 +71,9 @@ class Revision:
             copy = Path(folder) / path.name
             copy.write_bytes(self._read(path))
             try:
-                return read_predictions(copy)
+                return read_predictions(copy, AGAIN)
             except UserError as error:
-                said = str(error).replace(str(copy), f"{self.name}: {path}")
-                raise UserError(said.replace(REMEDY, AGAIN)) from None
+                raise UserError(str(error).replace(str(copy), f"{self.name}: {path}")) from None
 
     def _read(self, path: Path) -> bytes:
         if self._files is None:

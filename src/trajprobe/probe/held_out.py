@@ -14,7 +14,7 @@ training part.
 Arms, folds and halves are independent of each other, so their fits are spread over processes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -167,7 +167,7 @@ def split_half_scores(
     """
     target = target_of(y, n_classes)
 
-    def add_up(job: tuple[np.ndarray, float, Half]) -> np.ndarray:
+    def add_up(job: tuple[np.ndarray, float, Half]) -> dict[Score, np.ndarray]:
         rows, l2, half = job
         return target.half_scores(rows, l2, half.items, half.folds)
 
@@ -176,8 +176,20 @@ def split_half_scores(
     for one in parallel_map(add_up, jobs, workers):
         found.append(one)
         advance()
-    sums = np.array(found).reshape(len(arms), len(pairs), 2, len(target.scores), target.counted)
-    return [dict(zip(target.scores, np.moveaxis(own, -2, 0), strict=True)) for own in sums]
+    return by_arm(found, len(arms))
+
+
+def by_arm(halves: Sequence[Mapping[Score, np.ndarray]], arms: int) -> list[dict[Score, np.ndarray]]:
+    """Of each arm, by score, (B, 2, K), from the (K,) sums of halves: 2 B of the first arm, then those of the next.
+
+    Without halves there is no score.
+    """
+    scores = halves[0] if halves else ()
+    sums = {score: np.array([half[score] for half in halves]) for score in scores}
+    return [
+        {score: each.reshape(arms, -1, 2, each.shape[-1])[arm] for score, each in sums.items()}
+        for arm in range(arms)
+    ]
 
 
 def split_half_counts(y: np.ndarray, n_classes: int, pairs: Sequence[HalfPair]) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from trajprobe.artifacts.predictions import CLASS_SCORES, Score, class_sums
+from trajprobe.artifacts.predictions import Score, class_sums
 from trajprobe.probe.folds import Fold, Split, is_numeric
 from trajprobe.probe.logistic import FittedLogistic, fit_logistic, predict_folds
 from trajprobe.probe.ridge import FittedRidge, fit_ridge, predict_split
@@ -21,11 +21,8 @@ from trajprobe.probe.ridge import FittedRidge, fit_ridge, predict_split
 class Target(Protocol):
     """What is learned of N items.
 
-    scores: what its results in split halves are. counted: how many figures of each there are in a half.
+    counted: how many figures of each score there are in a half.
     """
-
-    @property
-    def scores(self) -> tuple[Score, ...]: ...
 
     @property
     def counted(self) -> int: ...
@@ -38,8 +35,8 @@ class Target(Protocol):
 
     def half_scores(
         self, rows: np.ndarray, l2: float, items: np.ndarray, folds: Sequence[Split]
-    ) -> np.ndarray:
-        """(S, counted) each of `scores`, added up over the tested items of a half.
+    ) -> dict[Score, np.ndarray]:
+        """By score, (counted,) float64 sums over the tested items of a half.
 
         rows: (N, D); folds: positions in `items`.
         """
@@ -56,10 +53,6 @@ class Classes:
     n_classes: int
 
     @property
-    def scores(self) -> tuple[Score, ...]:
-        return CLASS_SCORES
-
-    @property
     def counted(self) -> int:
         return self.n_classes
 
@@ -72,7 +65,7 @@ class Classes:
 
     def half_scores(
         self, rows: np.ndarray, l2: float, items: np.ndarray, folds: Sequence[Split]
-    ) -> np.ndarray:
+    ) -> dict[Score, np.ndarray]:
         probability = predict_folds(rows[items], self.y[items], self.n_classes, folds, l2)
         return class_sums(np.concatenate(probability), self.y[_tested(items, folds)])
 
@@ -87,10 +80,6 @@ class Numbers:
     y: np.ndarray
 
     @property
-    def scores(self) -> tuple[Score, ...]:
-        return ("r2",)
-
-    @property
     def counted(self) -> int:
         return 1
 
@@ -102,7 +91,7 @@ class Numbers:
 
     def half_scores(
         self, rows: np.ndarray, l2: float, items: np.ndarray, folds: Sequence[Split]
-    ) -> np.ndarray:
+    ) -> dict[Score, np.ndarray]:
         tested = self.y[_tested(items, folds)]
         predicted = [
             predict_split(rows, self.y[:, None], [slice(0, 1)], (items[train], items[test]), np.array([l2]))[
@@ -111,7 +100,7 @@ class Numbers:
             for train, test in folds
         ]
         unexplained = ((tested - np.concatenate(predicted)) ** 2).mean() / tested.var()
-        return np.array([[len(tested) * (1 - unexplained)]])
+        return {"r2": np.array([len(tested) * (1 - unexplained)])}
 
     def half_sizes(self, items: np.ndarray, folds: Sequence[Split]) -> np.ndarray:
         return np.array([len(_tested(items, folds))])
