@@ -8,7 +8,7 @@ from trajprobe.artifacts.comparisons import LadderRow
 from trajprobe.core.schema import Interval
 from trajprobe.plot.ladder_figure import draw_ladder
 from trajprobe.plot.style import drawing
-from trajprobe.plot.theme import THEMES
+from trajprobe.plot.theme import THEMES, Theme
 
 
 def row(
@@ -30,10 +30,10 @@ ROWS = [
 @pytest.mark.parametrize("theme", THEMES, ids=["light", "dark"])
 @pytest.mark.parametrize("rows", [ROWS, ROWS[1:2], ROWS[4:]], ids=["all", "sized", "unsized"])
 def test_every_row_has_its_name_its_interval_and_its_costs_in_one_line(
-    rows: list[LadderRow], theme: object
+    rows: list[LadderRow], theme: Theme
 ) -> None:
-    with drawing(theme):  # type: ignore[arg-type]
-        figure = draw_ladder(rows, 0.25, theme)  # type: ignore[arg-type]
+    with drawing(theme):
+        figure = draw_ladder(rows, 0.25, theme)
     best_first = sorted(rows, key=lambda each: -each.accuracy.value)
     accuracy, *costs = figure.axes
     assert [label.get_text() for label in accuracy.get_yticklabels()] == [
@@ -52,8 +52,7 @@ def test_every_row_has_its_name_its_interval_and_its_costs_in_one_line(
             (each.accuracy.low, each.accuracy.high),
             {line},
         )
-        surface = theme.surface  # type: ignore[attr-defined]
-        assert (to_rgba(estimate.get_markerfacecolor()) != to_rgba(surface)) == each.tied
+        assert (to_rgba(estimate.get_markerfacecolor()) != to_rgba(theme.surface)) == each.tied
     counts = [[each.parameters for each in best_first], [each.multiply_adds for each in best_first]]
     counts = [each for each in counts if any(each)]
     assert len(costs) == len(counts)

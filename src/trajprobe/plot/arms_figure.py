@@ -22,11 +22,13 @@ from trajprobe.plot.style import (
     chance_mark,
     in_percent,
     in_points,
+    label_width,
     mark,
     panel,
     pretrained_mark,
     rope_mark,
     short,
+    whisker,
 )
 from trajprobe.plot.theme import Theme
 
@@ -58,7 +60,7 @@ def draw_arms(arms: Arms, chance: float, rope: float, theme: Theme, scale: Scale
 
     labels = short([comparison.encoder for comparison in headlines], 24, "encoder")
     labels += short([arm.encoder for arm in arms.controls], 24, "control")
-    left = max(1.25, 0.35 + 0.084 * max(map(len, labels)))
+    left = label_width(labels)
     free = WIDTH - left - GAP - RIGHT
     figure = Figure(figsize=(WIDTH, height))
 
@@ -103,7 +105,7 @@ def _accuracies(
     axes.axvline(chance, **chance_look(theme), gid="chance")
     swarm = 0.016 * (axes.get_xlim()[1] - axes.get_xlim()[0])
     for comparison, line in zip(comparisons, lines, strict=True):
-        _whisker(axes, comparison.pretrained.accuracy, line + OFFSET, theme.pretrained, "o", 8)
+        whisker(axes, comparison.pretrained.accuracy, line + OFFSET, theme.pretrained, "o", **_plain(8))
         values = [arm.accuracy.value for arm in comparison.random]
         levels = _swarm(values, swarm)
         step = min(0.075, 0.2 / max(1, *map(abs, levels)))
@@ -123,7 +125,7 @@ def _accuracies(
         mean, ends = comparison.random_mean, (line - OFFSET - 0.16, line - OFFSET + 0.16)
         axes.plot([mean, mean], ends, color=theme.random, linewidth=2.6, gid="random mean")
     for arm, line in zip(controls, control_lines, strict=True):
-        _whisker(axes, arm.accuracy, line, theme.control, "D", 5.5)
+        whisker(axes, arm.accuracy, line, theme.control, "D", **_plain(5.5))
     in_percent(axes.xaxis, scale)
     axes.set_xlabel(scale.axis)
 
@@ -137,7 +139,7 @@ def _gains(
     axes.axvspan(-rope, rope, color=theme.rope, linewidth=0, zorder=0.5, gid="rope")
     axes.axvline(0, color=theme.muted, linewidth=1, gid="zero")
     for gain, line in zip(gains, lines, strict=True):
-        _whisker(axes, gain, line, theme.ink, "o", 7)
+        whisker(axes, gain, line, theme.ink, "o", **_plain(7))
         place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
         place |= {"xy": (1, line), "va": "center"}
         ends = scale.between(gain.low, gain.high)
@@ -147,11 +149,9 @@ def _gains(
     axes.set_xlabel(f"pretrained − mean of random, {scale.measure}")
 
 
-def _whisker(axes: Axes, estimate: Interval, line: float, colour: str, marker: str, size: float) -> None:
-    axes.plot([estimate.low, estimate.high], [line, line], color=colour, linewidth=2, gid="interval")
-    axes.plot(
-        [estimate.value], [line], marker, markersize=size, color=colour, markeredgewidth=0, gid="estimate"
-    )
+def _plain(size: float) -> dict[str, float]:
+    """The look of a mark without an edge."""
+    return {"markersize": size, "markeredgewidth": 0}
 
 
 def _swarm(values: Sequence[float], reach: float) -> list[int]:

@@ -16,7 +16,18 @@ from matplotlib.ticker import MultipleLocator
 
 from trajprobe.artifacts.comparisons import LadderRow
 from trajprobe.artifacts.formatting import ACCURACY, Scale, prefixed
-from trajprobe.plot.style import WIDTH, chance_look, chance_mark, in_percent, key_above, mark, panel, short
+from trajprobe.plot.style import (
+    WIDTH,
+    chance_look,
+    chance_mark,
+    in_percent,
+    key_above,
+    label_width,
+    mark,
+    panel,
+    short,
+    whisker,
+)
 from trajprobe.plot.theme import Theme
 
 ROW = 0.3  # inches
@@ -38,7 +49,7 @@ def draw_ladder(rows: Sequence[LadderRow], chance: float, theme: Theme, scale: S
         if any(counts)
     ]
     names = short([_name(row) for row in rows], 24, "alternative")
-    left = max(1.25, 0.35 + 0.084 * max(map(len, names)))
+    left = label_width(names)
     width = WIDTH - left - RIGHT - len(costs) * (GAP + COST)
     height = ROW * len(rows)
     figure = Figure(figsize=(WIDTH, TOP + height + BOTTOM))
@@ -57,9 +68,7 @@ def draw_ladder(rows: Sequence[LadderRow], chance: float, theme: Theme, scale: S
     in_percent(axes.xaxis, scale)
     axes.set_xlabel(scale.axis)
     for line, row in enumerate(rows):
-        ends = [row.accuracy.low, row.accuracy.high]
-        axes.plot(ends, [line, line], color=_colour(row, theme), linewidth=2, gid="interval")
-        axes.plot([row.accuracy.value], [line], "o", gid="estimate", **_look(row, theme))
+        whisker(axes, row.accuracy, line, _colour(row, theme), "o", **_look(row, theme))
     for number, (title, counts) in enumerate(costs):
         beside = lined(left + width + GAP + number * (COST + GAP), COST)
         beside.set_title(title)
@@ -80,15 +89,17 @@ def draw_ladder(rows: Sequence[LadderRow], chance: float, theme: Theme, scale: S
 def _costs(axes: Axes, rows: Sequence[LadderRow], counts: Sequence[int | None], theme: Theme) -> None:
     """A mark for each count, on a logarithmic scale, with its value beside it."""
     powers = [math.log10(count) for count in counts if count]
-    low, high = math.floor(min(powers)), max(math.ceil(max(powers)), math.floor(min(powers)) + 1)
+    low = math.floor(min(powers))
+    high = max(math.ceil(max(powers)), low + 1)
     axes.set_xlim(low - 0.05 * (high - low), high + 0.05 * (high - low))
     axes.xaxis.set_major_locator(MultipleLocator(math.ceil((high - low) / STEPS)))
     axes.xaxis.set_major_formatter(lambda power, _: f"10{f'{power:.0f}'.translate(SUPERSCRIPTS)}")
     place: dict[str, Any] = {"textcoords": "offset points", "va": "center_baseline", "fontsize": 8}
     for line, (row, count) in enumerate(zip(rows, counts, strict=True)):
         if count:
-            axes.plot([math.log10(count)], [line], "o", gid="cost", **_look(row, theme))
-            axes.annotate(prefixed(count), (math.log10(count), line), (9, 0), color=theme.muted, **place)
+            power = math.log10(count)
+            axes.plot([power], [line], "o", color=_colour(row, theme), gid="cost", **_look(row, theme))
+            axes.annotate(prefixed(count), (power, line), (9, 0), color=theme.muted, **place)
 
 
 def _colour(row: LadderRow, theme: Theme) -> str:
@@ -96,9 +107,8 @@ def _colour(row: LadderRow, theme: Theme) -> str:
 
 
 def _look(row: LadderRow, theme: Theme) -> dict[str, Any]:
-    colour = _colour(row, theme)
-    fill = colour if row.tied else theme.surface
-    return {"markersize": 7, "color": colour, "markerfacecolor": fill, "markeredgewidth": 1.6}
+    fill = _colour(row, theme) if row.tied else theme.surface
+    return {"markersize": 7, "markerfacecolor": fill, "markeredgewidth": 1.6}
 
 
 def _name(row: LadderRow) -> str:

@@ -22,6 +22,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from trajprobe.artifacts.formatting import ACCURACY, Scale
+from trajprobe.core.schema import Interval
 from trajprobe.plot.theme import THEMES, Theme
 
 DPI = 200
@@ -67,6 +68,17 @@ def panel(figure: Figure, left: float, bottom: float, width: float, height: floa
     """Axes with position and size in inches. settings: properties of the axes, such as their limits."""
     across, up = figure.get_size_inches()
     return figure.add_axes((left / across, bottom / up, width / across, height / up), **settings)
+
+
+def label_width(labels: Sequence[str]) -> float:
+    """Inches left of a panel for the labels of its lines."""
+    return max(1.25, 0.35 + 0.084 * max(map(len, labels)))
+
+
+def whisker(axes: Axes, estimate: Interval, line: float, colour: str, marker: str, **look: Any) -> None:
+    """An estimate with its interval at the height `line`. look: of the mark."""
+    axes.plot([estimate.low, estimate.high], [line, line], color=colour, linewidth=2, gid="interval")
+    axes.plot([estimate.value], [line], marker, color=colour, gid="estimate", **look)
 
 
 def in_percent(axis: Axis, scale: Scale = ACCURACY) -> None:
